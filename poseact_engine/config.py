@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user may ask for: one frozen dataclass per stage, each checks itself by raising."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from poseact_engine.errors import ConfigError
+
+BackendChoice = Literal["auto", "onnxruntime", "tensorrt", "openvino"]
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+
+
+def _check(ok: bool, where: str, expected: str, got: object) -> None:
+    if not ok:
+        raise ConfigError(f"{where}: expected {expected}, got {got!r}")
+
+
+def _fraction(where: str, **values: float) -> None:
+    for name, value in values.items():
+        _check(
+            not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= 1,
+            f"{where}.{name}",
+            "a number from 0 to 1",
+            value,
+        )
+
+
+def _seconds(where: str, **values: float) -> None:
+    for name, value in values.items():
+        _check(
+            not isinstance(value, bool)
+            and isinstance(value, int | float)
+            and math.isfinite(value)
+            and value >= 0,
+            f"{where}.{name}",
+            "seconds, 0 or more",
+            value,
+        )
+
+
+def _count(where: str, *, least: int = 1, **values: int) -> None:
+    for name, value in values.items():
+        _check(
+            not isinstance(value, bool) and isinstance(value, int) and value >= least,
+            f"{where}.{name}",
+            f"a whole number, {least} or more",
+            value,
+        )
+
+
+class _FromMapping:
+    """Builds a config from plain data (JSON, TOML); unknown keys are errors."""
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]  # subclasses are dataclasses
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(
+                f"{cls.__name__}: expected keys among {sorted(known)}, got unknown {unknown}"
+            )
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceConfig(_FromMapping):
+    """How sources are read."""
+
+    every: int = 1
+    """Take every Nth frame of each stream."""
+    max_frames: int | None = None
+    """Stop each stream after this many frames (counted after ``every``)."""
+    queue_frames: int = 8
+    """Decoded frames held per stream; files wait when it is full, live streams drop the oldest."""
+    decode_threads: int = 1
+    """Decoder threads per stream."""
+    open_timeout_s: float = 10.0
+    read_timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        _count(
+            "source",
+            every=self.every,
+            queue_frames=self.queue_frames,
+            decode_threads=self.decode_threads,
+        )
+        if self.max_frames is not None:
+            _count("source", max_frames=self.max_frames)
+        _seconds("source", open_timeout_s=self.open_timeout_s, read_timeout_s=self.read_timeout_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectConfig(_FromMapping):
+    """The detector stage."""
+
+    model: Path
+    min_score: float = 0.1
+    """Boxes below this are dropped before tracking; ByteTrack uses the weak ones too."""
+    every: int = 1
+    """Run the detector on every Nth frame of each stream; trackers predict in between."""
+    max_people: int = 100
+    """Most boxes kept in one frame."""
+    max_batch: int = 8
+    """Frames in one inference call; larger steps are split."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", Path(self.model))
+        _fraction("detect", min_score=self.min_score)
+        _count("detect", every=self.every, max_people=self.max_people, max_batch=self.max_batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackConfig(_FromMapping):
+    """ByteTrack; all durations are seconds of stream time."""
+
+    high_score: float = 0.5
+    """Boxes from here on are matched first."""
+    low_score: float = 0.1
+    """Boxes between this and ``high_score`` may continue a track, never start one."""
+    new_score: float = 0.5
+    """A box from here on that matches nothing starts a track."""
+    match_iou: float = 0.2
+    low_match_iou: float = 0.5
+    new_match_iou: float = 0.3
+    """Least overlap for a first match, a match with a weak box, and the second match of a new track."""
+    confirm_s: float = 0.0
+    """A track is reported once it was matched in two detected frames at least this far apart."""
+    coast_s: float = 0.3
+    """A track that was not matched is still reported, predicted, for this long."""
+    lost_s: float = 1.0
+    """A track that was not matched for longer has ended."""
+
+    def __post_init__(self) -> None:
+        _fraction(
+            "track",
+            high_score=self.high_score,
+            low_score=self.low_score,
+            new_score=self.new_score,
+            match_iou=self.match_iou,
+            low_match_iou=self.low_match_iou,
+            new_match_iou=self.new_match_iou,
+        )
+        _seconds("track", confirm_s=self.confirm_s, coast_s=self.coast_s, lost_s=self.lost_s)
+        _check(
+            self.low_score <= self.high_score,
+            "track.high_score",
+            f"low_score ({self.low_score}) or more",
+            self.high_score,
+        )
+        _check(
+            self.coast_s <= self.lost_s,
+            "track.coast_s",
+            f"at most lost_s ({self.lost_s})",
+            self.coast_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseConfig(_FromMapping):
+    """The pose stage."""
+
+    model: Path
+    max_batch: int = 32
+    """Crops in one inference call; larger steps are split."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", Path(self.model))
+        _count("pose", max_batch=self.max_batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowConfig(_FromMapping):
+    """The ring buffers of poses; length and rate come from the action model's manifest."""
+
+    stride: int = 1
+    """Grid steps between two windows of a track."""
+    max_gap_s: float = 0.4
+    """A joint (or a whole track) unseen for longer is not interpolated."""
+
+    def __post_init__(self) -> None:
+        _count("window", stride=self.stride)
+        _seconds("window", max_gap_s=self.max_gap_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionConfig(_FromMapping):
+    """The action stage."""
+
+    model: Path
+    max_batch: int = 256
+    """Windows in one inference call; larger steps are split."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", Path(self.model))
+        _count("action", max_batch=self.max_batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentConfig(_FromMapping):
+    """When an action becomes an incident: k of the last n windows, with two thresholds."""
+
+    actions: Mapping[str, tuple[float, float]] = field(
+        default_factory=lambda: {"falling_down": (0.6, 0.4), "lying_down": (0.6, 0.4)}
+    )
+    """Watched actions: class name to (enter, leave); leave < enter."""
+    k: int = 5
+    n: int = 8
+    update_s: float = 1.0
+    """Least stream time between two ``update`` events of one incident."""
+    end_s: float = 1.0
+    """An incident ends when its action was below ``leave`` for this long, or its track ended."""
+
+    def __post_init__(self) -> None:
+        _count("incident", k=self.k, n=self.n)
+        _check(self.k <= self.n, "incident.k", f"at most n ({self.n})", self.k)
+        _seconds("incident", update_s=self.update_s, end_s=self.end_s)
+        for name, pair in self.actions.items():
+            _check(
+                len(pair) == 2 and 0 <= pair[1] < pair[0] <= 1,
+                f"incident.actions[{name!r}]",
+                "(enter, leave) with 0 <= leave < enter <= 1",
+                pair,
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig(_FromMapping):
+    """Everything one engine needs."""
+
+    detect: DetectConfig
+    pose: PoseConfig
+    action: ActionConfig
+    source: SourceConfig = field(default_factory=SourceConfig)
+    track: TrackConfig = field(default_factory=TrackConfig)
+    window: WindowConfig = field(default_factory=WindowConfig)
+    incident: IncidentConfig = field(default_factory=IncidentConfig)
+    backend: BackendChoice = "auto"
+    device: DeviceChoice = "auto"
+    threads: int | None = None
+    """CPU threads for inference; None: as many as this process may use."""
+    batch_frames: int = 8
+    """Most frames of one step, over all streams."""
+    batch_timeout_s: float = 0.05
+    """Longest wait for a step to fill after its first frame."""
+
+    def __post_init__(self) -> None:
+        _count("engine", batch_frames=self.batch_frames)
+        _seconds("engine", batch_timeout_s=self.batch_timeout_s)
+        if self.threads is not None:
+            _count("engine", threads=self.threads)
+        for name, choice, known in (
+            ("backend", self.backend, ("auto", "onnxruntime", "tensorrt", "openvino")),
+            ("device", self.device, ("auto", "cpu", "cuda")),
+        ):
+            _check(choice in known, f"engine.{name}", f"one of {', '.join(known)}", choice)

@@ -185,6 +185,7 @@ class WindowConfig(_FromMapping):
     def __post_init__(self) -> None:
         _count("window", stride=self.stride)
         _seconds("window", max_gap_s=self.max_gap_s)
+        _check(self.max_gap_s <= 60, "window.max_gap_s", "60 seconds or less", self.max_gap_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

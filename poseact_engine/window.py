@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The window stage: poses of tracks in, windows that are due out."""
+
+from __future__ import annotations
+
+from poseact_engine._core import Windows
+from poseact_engine.config import WindowConfig
+from poseact_engine.manifest import ActionManifest
+from poseact_engine.types import FrameBatch, PoseBatch, Tracks, WindowBatch
+
+__all__ = ["WindowStage"]
+
+
+class WindowStage:
+    """Keeps the last poses of every track of every stream, on the action model's grid of time.
+
+    Passive, no thread. Holds what it knows of a track until the track ends: pass every step, in
+    order. What a window is stands in ``csrc/window/windows.h``.
+    """
+
+    def __init__(self, config: WindowConfig, manifest: ActionManifest) -> None:
+        self._windows = Windows(
+            length=manifest.length,
+            rate=manifest.rate,
+            joints=len(manifest.joints),
+            stride=config.stride,
+            max_gap_s=config.max_gap_s,
+        )
+
+    def __call__(self, tracks: Tracks, poses: PoseBatch, frames: FrameBatch) -> WindowBatch:
+        """One step; ``poses`` has a row per row of ``tracks``. Tracks that ended are forgotten.
+
+        Predicted rows count like matched ones: the pose model has looked at their crop, and a joint
+        it did not find has a score of 0.
+
+        Raises:
+            ShapeError: the arrays do not fit one another or the action model's joints.
+            ConfigError: a pts beyond any clock (2^61 ticks).
+        """
+        found, row, end_s = self._windows.push(
+            poses.keypoints_px,
+            tracks.ids,
+            stream=tracks.stream,
+            pts=frames.pts[tracks.frame],
+            time_base=frames.time_base[tracks.frame],
+        )
+        self._windows.forget(tracks.ended_stream, tracks.ended_ids)
+        return WindowBatch(
+            poses_px=found, row=row, stream=tracks.stream[row], ids=tracks.ids[row], end_s=end_s
+        )
+
+    def end_stream(self, stream: int) -> None:
+        """Forgets all tracks of a stream; its index may be used again."""
+        self._windows.forget_stream(stream)
+
+    def __len__(self) -> int:
+        """Tracks held."""
+        return len(self._windows)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Poses, windows, tracks and what was dropped since the start; they only grow.
+
+        ``repeated``, ``backward`` and ``missing`` are observations dropped for their pts;
+        ``restarts`` are tracks that began a new window after a gap or a jump of the clock.
+        """
+        return self._windows.counts

@@ -14,7 +14,7 @@ from poseact_engine.manifest import Manifest
 class Model(Protocol):
     """One model, loaded. Passive; may be called from one thread at a time.
 
-    Inputs are checked against the contract of the manifest's task: a wrong name, shape or dtype is a
+    Inputs are checked against the contract of the manifest's task: a wrong shape or dtype is a
     ShapeError. The GIL is released while the backend computes.
     """
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last step of every export: check the graph and write it with its manifest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import onnx
+from onnx import checker, shape_inference
+
+from poseact_engine.contract import IR_VERSION
+from poseact_engine.errors import ExportError, ManifestError
+from poseact_engine.manifest_io import AnyManifest, attach
+
+
+def write_model(model: onnx.ModelProto, manifest: AnyManifest, path: Path | str) -> AnyManifest:
+    """Writes one model file with its manifest, checksum computed anew; all of it or nothing.
+
+    ``model`` must keep the contract of the manifest's task (opset 19); ``manifest.sha256`` is not
+    read. Returns the manifest as written. Raises ExportError or ManifestError.
+    """
+    path = Path(path)
+    finished = onnx.ModelProto()
+    finished.CopyFrom(model)
+    finished.ir_version = IR_VERSION
+    finished.producer_name = "poseact_engine"
+    finished.ClearField("producer_version")
+    try:
+        written = attach(finished, manifest)
+    except ManifestError as error:
+        raise ExportError(
+            f"{path}: the exported graph does not keep its contract: {error}"
+        ) from error
+    _check(finished, path)
+    _write_atomically(finished.SerializeToString(deterministic=True), path)
+    return written
+
+
+def _check(model: onnx.ModelProto, path: Path) -> None:
+    try:
+        checker.check_model(model, full_check=True)
+        shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    except (checker.ValidationError, shape_inference.InferenceError) as error:
+        raise ExportError(f"{path}: the exported graph is not valid ONNX: {error}") from error
+
+
+def _write_atomically(data: bytes, path: Path) -> None:
+    """Readers see the old file or the new one, never a part of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ExportError(f"{path}: cannot write the model: {error.strerror}") from error

@@ -145,6 +145,11 @@ class Mux:
     def close(self) -> None: ...
 
 # ---------------------------------------------------------------- crop
+CropPath = Literal["scalar", "avx2", "avx512"]
+
+# windows float64 [M, 4]: ax, bx, ay, by; displayed source pixel = a * destination pixel + b, in pixel
+# indices; negative a mirrors. frame int32 [M]: index into frames. Gives uint8 RGB [M, 3, height,
+# width], `out` itself when that is given.
 def crop(
     frames: FrameBatch,
     frame: NDArray[np.int32],
@@ -154,9 +159,9 @@ def crop(
     width: int,
     border: tuple[int, int, int],
     out: NDArray[np.uint8] | None = None,
+    path: CropPath | None = None,
 ) -> NDArray[np.uint8]: ...
-def crop_paths() -> list[str]: ...
-def set_crop_path(path: str) -> None: ...
+def crop_paths() -> list[CropPath]: ...
 
 # ---------------------------------------------------------------- detect
 def nms(

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``poseact-bench`` command: one subcommand a benchmark.
+
+Benchmark modules import what they compare with (OpenCV, ...) inside their functions, through
+``harness.need``, so that each command works with only its own packages there.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from poseact_engine.bench import crop
+from poseact_engine.errors import PoseActError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Measure a stage against a named baseline; both sides interleaved in one run.",
+)
+app.command("crop")(crop.command)
+app.command("letterbox")(crop.letterbox_command)
+
+
+def main() -> None:
+    try:
+        app()
+    except PoseActError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from None

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads keypoint files: sequences of poses with a label per frame, in one ``.npz``.
+
+Per sequence NAME: ``NAME/keypoints`` float32 ``[N, 17, 3]`` (x, y in pixels, score; all 0 where
+nobody was found), ``NAME/labels`` int8 ``[N]`` (index into CLASSES, -1 none or unknown),
+``NAME/times_s`` float64 ``[N]`` (strictly increasing), ``NAME/size`` int32 ``[2]`` (width, height).
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseact_engine.errors import ConfigError, SourceError
+from poseact_engine.training.models.lstm import CLASSES
+from poseact_engine.training.normalise import JOINTS
+
+FIELDS = ("keypoints", "labels", "times_s", "size")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseSequence:
+    """One person, one camera, one take. Frames without a person are all zeros."""
+
+    name: str
+    keypoints_px: NDArray[np.float32]
+    """float32 ``[N, 17, 3]``: x, y, score."""
+    labels: NDArray[np.int8]
+    """int8 ``[N]``: index into CLASSES, or -1."""
+    times_s: NDArray[np.float64]
+    """float64 ``[N]``, strictly increasing."""
+    size: tuple[int, int]
+    """Width and height of the frame in pixels."""
+
+    @property
+    def source(self) -> str:
+        """The first part of the name: the data set that it comes from."""
+        return self.name.split("/", 1)[0]
+
+
+def read_sequences(paths: Sequence[Path]) -> list[PoseSequence]:
+    """All sequences of all files, by name; SourceError or ConfigError names what is wrong."""
+    found: dict[str, PoseSequence] = {}
+    for path in paths:
+        for sequence in _read_file(path):
+            if sequence.name in found:
+                raise ConfigError(f"{path}: sequence {sequence.name!r} is in two files")
+            found[sequence.name] = sequence
+    return [found[name] for name in sorted(found)]
+
+
+def exclude_sequences(
+    sequences: Sequence[PoseSequence], patterns: Sequence[str]
+) -> list[PoseSequence]:
+    """The sequences whose name matches no pattern (``fnmatch``, case-sensitive).
+
+    A pattern that matches nothing is a ConfigError: a slip of the pen would otherwise train a
+    model on the very clips it is to be shown on.
+    """
+    names = [s.name for s in sequences]
+    left_out: set[str] = set()
+    for pattern in patterns:
+        matched = fnmatch.filter(names, pattern)
+        if not matched:
+            near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4) or names[:3]
+            raise ConfigError(
+                f"--exclude {pattern!r} matches none of {len(names)} sequences;"
+                f" names near it: {', '.join(near)}"
+            )
+        left_out.update(matched)
+    return [s for s in sequences if s.name not in left_out]
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of the file, so that a checkpoint says what it was trained on."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_file(path: Path) -> list[PoseSequence]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except FileNotFoundError:
+        raise SourceError(f"{path}: no such keypoint file") from None
+    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise SourceError(f"{path}: expected a NumPy .npz of keypoints, got: {error}") from error
+    names = {key.rsplit("/", 1)[0] for key in arrays}
+    if not names:
+        raise SourceError(f"{path}: holds no sequence")
+    return [_make_sequence(path, name, arrays) for name in sorted(names)]
+
+
+def _make_sequence(path: Path, name: str, arrays: dict[str, NDArray[np.generic]]) -> PoseSequence:
+    where = f"{path}, sequence {name!r}"
+    for field in FIELDS:
+        if f"{name}/{field}" not in arrays:
+            raise SourceError(f"{where}: expected the array {name}/{field}, it is missing")
+    keypoints, labels, times_s, size = (arrays[f"{name}/{field}"] for field in FIELDS)
+    count = len(labels) if labels.ndim == 1 else -1
+    expected = (
+        ("keypoints", keypoints, np.float32, (count, JOINTS, 3)),
+        ("labels", labels, np.int8, (count,)),
+        ("times_s", times_s, np.float64, (count,)),
+        ("size", size, np.int32, (2,)),
+    )
+    for field, array, dtype, shape in expected:
+        if array.dtype != dtype or array.shape != shape:
+            raise SourceError(
+                f"{where}: expected {field} {np.dtype(dtype)} {list(shape)},"
+                f" got {array.dtype} {list(array.shape)}"
+            )
+    sequence = PoseSequence(
+        name=name,
+        keypoints_px=keypoints.astype(np.float32),
+        labels=labels.astype(np.int8),
+        times_s=times_s.astype(np.float64),
+        size=(int(size.astype(int)[0]), int(size.astype(int)[1])),
+    )
+    _check_values(where, sequence)
+    return sequence
+
+
+def _check_values(where: str, s: PoseSequence) -> None:
+    if not np.isfinite(s.keypoints_px).all() or (s.keypoints_px[..., 2] < 0).any():
+        raise SourceError(f"{where}: keypoints must be finite, with scores of 0 or more")
+    if ((s.labels < -1) | (s.labels >= len(CLASSES))).any():
+        got = sorted({int(v) for v in s.labels})
+        raise SourceError(f"{where}: expected labels from -1 to {len(CLASSES) - 1}, got {got}")
+    if not np.isfinite(s.times_s).all() or (np.diff(s.times_s) <= 0).any():
+        raise SourceError(f"{where}: times_s must be finite and strictly increasing")
+    if min(s.size) < 1:
+        raise SourceError(f"{where}: expected a width and height of 1 or more, got {s.size}")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of what was trained on and how well it went, for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import RenderableType
+from rich.table import Table
+
+from poseact_engine.training.metrics import Scores, share
+from poseact_engine.training.windows import WindowSet
+
+
+def percent(value: float) -> str:
+    """``83.1 %``, or a dash for NaN."""
+    return "-" if math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def count_table(train: WindowSet, validation: WindowSet, classes: Sequence[str]) -> Table:
+    """Windows and sequences per class and source: training / held out."""
+    sources = sorted({*np.unique(train.sources()), *np.unique(validation.sources())})
+    table = Table(title="windows (sequences): training | held out")
+    table.add_column("class")
+    for source in sources:
+        table.add_column(source, justify="right")
+    for index, name in enumerate(classes):
+        cells = []
+        for source in sources:
+            pair = [_count(part, index, source) for part in (train, validation)]
+            cells.append(" | ".join(pair) if any(p != "-" for p in pair) else "")
+        table.add_row(name, *cells)
+    return table
+
+
+def _count(windows: WindowSet, label: int, source: str) -> str:
+    rows = (windows.labels == label) & (windows.sources() == source)
+    takes = {windows.names[i] for i in windows.sequence[rows]}
+    return f"{int(rows.sum())} ({len(takes)})" if rows.any() else "-"
+
+
+def accuracy_table(scores: Scores, classes: Sequence[str]) -> Table:
+    """Share of windows named right, per class and source, with counts."""
+    table = Table(title="accuracy on held-out windows (right / all)")
+    table.add_column("class")
+    for source in scores.by_source:
+        table.add_column(source, justify="right")
+    table.add_column("all", justify="right")
+    matrices = [*scores.by_source.values(), scores.confusion]
+    for index, name in enumerate(classes):
+        table.add_row(name, *(_cell(m[index, index], m[index].sum()) for m in matrices))
+    table.add_section()
+    table.add_row("all", *(_cell(np.trace(m), m.sum()) for m in matrices))
+    table.add_row("mean of classes", *[""] * len(scores.by_source), percent(scores.macro))
+    return table
+
+
+def _cell(right: int, total: int) -> str:
+    return f"{percent(share(int(right), int(total)))} ({right}/{total})" if total else ""
+
+
+def confusion_table(scores: Scores, classes: Sequence[str]) -> Table:
+    """Rows: the truth, and its source; columns: what was said."""
+    table = Table(title="confusion on held-out windows (rows: truth, columns: said)")
+    table.add_column("class")
+    table.add_column("source")
+    for name in classes:
+        table.add_column(name, justify="right")
+    for index, name in enumerate(classes):
+        for source, matrix in scores.by_source.items():
+            if matrix[index].any():
+                table.add_row(name, source, *(str(v) if v else "·" for v in matrix[index]))
+    return table
+
+
+def warnings(train: WindowSet, validation: WindowSet, classes: Sequence[str]) -> list[str]:
+    """What the numbers cannot tell: classes that one source alone has, or that none held out."""
+    found = []
+    sources, labels = train.sources(), train.labels
+    several = len(np.unique(sources)) > 1
+    for index, name in enumerate(classes):
+        having = np.unique(sources[labels == index])
+        if not len(having):
+            found.append(f"{name} has no window to train on: it will hardly ever be named")
+        elif several and len(having) == 1:
+            found.append(
+                f"{name} comes from {having[0]} alone: its accuracy may be the source's, not the"
+                " action's"
+            )
+        if len(having) and len(validation) and not (validation.labels == index).any():
+            found.append(f"{name} has no held-out window: its accuracy is unknown")
+    if not len(validation):
+        found.append("nothing was held out: no accuracy is known")
+    return found
+
+
+def tables(
+    train: WindowSet, validation: WindowSet, scores: Scores | None, classes: Sequence[str]
+) -> list[RenderableType]:
+    """All tables of a training run."""
+    found: list[RenderableType] = [count_table(train, validation, classes)]
+    if scores is not None:
+        found += [accuracy_table(scores, classes), confusion_table(scores, classes)]
+    return found

@@ -97,7 +97,7 @@ def train_action(
 def _run(config: TrainConfig, output: Path) -> None:
     from poseact_engine.training import action, report
     from poseact_engine.training.checkpoint import save_checkpoint
-    from poseact_engine.training.models.lstm import CLASSES
+    from poseact_engine.training.paper import CLASSES
 
     if not output.parent.is_dir():
         raise SinkError(f"{output}: the folder {output.parent} does not exist")

@@ -19,7 +19,8 @@ from poseact_engine.training.keypoints import (
     read_sequences,
 )
 from poseact_engine.training.loop import LoopConfig, OnEpoch, Trained, train
-from poseact_engine.training.models.lstm import CLASSES, LENGTH, RATE, LstmConfig
+from poseact_engine.training.models.lstm import LstmConfig
+from poseact_engine.training.paper import CLASSES, LENGTH, RATE
 from poseact_engine.training.split import Split, split_by_group
 from poseact_engine.training.windows import WindowSet, cut_windows, join_windows
 from poseact_engine.types import COCO_JOINTS

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from poseact_engine.errors import ConfigError, SourceError
 from poseact_engine.training.models.lstm import ActionLstm, LstmConfig, NormaliseMode
-from poseact_engine.training.normalise import JOINTS
+from poseact_engine.training.paper import JOINTS
 
 FORMAT = "poseact-action-checkpoint"
 VERSION = 1

@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine.errors import ConfigError, SourceError
-from poseact_engine.training.models.lstm import CLASSES
-from poseact_engine.training.normalise import JOINTS
+from poseact_engine.training.paper import CLASSES, JOINTS
 
 FIELDS = ("keypoints", "labels", "times_s", "size")
 
@@ -87,11 +86,14 @@ def file_sha256(path: Path) -> str:
 
 def _read_file(path: Path) -> list[PoseSequence]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:  # NumPy leaves a file that it opened itself open on an error
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("a single array")
             arrays = {key: archive[key] for key in archive.files}
     except FileNotFoundError:
         raise SourceError(f"{path}: no such keypoint file") from None
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SourceError(f"{path}: expected a NumPy .npz of keypoints, got: {error}") from error
     names = {key.rsplit("/", 1)[0] for key in arrays}
     if not names:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from poseact_engine.errors import ConfigError, ShapeError
+from poseact_engine.training.paper import JOINTS
 
-JOINTS = 17
 UPPER = 11
 """Joints 0 to 10 (face, shoulders, arms) hang on the shoulders; 11 to 16 (legs) on the hips."""
 SHOULDERS = (5, 6)

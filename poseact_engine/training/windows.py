@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from poseact_engine._core import Windows
 from poseact_engine.training.keypoints import PoseSequence
-from poseact_engine.training.models.lstm import LENGTH, RATE
-from poseact_engine.training.normalise import JOINTS
+from poseact_engine.training.paper import JOINTS, LENGTH, RATE
 
 TICKS_PER_S = 90_000
 MAX_GAP_S = 0.4

@@ -11,11 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from poseact_engine.errors import ConfigError
-from poseact_engine.training.normalise import JOINTS, Standardise, make_normaliser
-
-CLASSES = ("carrying", "falling_down", "walking", "lifting", "standing", "lying_down")
-LENGTH = 9
-RATE = (30, 1)
+from poseact_engine.training.normalise import Standardise, make_normaliser
+from poseact_engine.training.paper import CLASSES, HIDDEN, JOINTS, LAYERS
 
 NormaliseMode = Literal["body", "paper"]
 
@@ -24,8 +21,8 @@ NormaliseMode = Literal["body", "paper"]
 class LstmConfig:
     """The network's shape. The defaults are the paper's, but for dropout, of which it is silent."""
 
-    hidden: int = 128
-    layers: int = 3
+    hidden: int = HIDDEN
+    layers: int = LAYERS
     dropout: float = 0.0
     """Between layers, while training."""
     normalise: NormaliseMode = "body"

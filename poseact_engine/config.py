@@ -222,11 +222,19 @@ class IncidentConfig(_FromMapping):
         _seconds("incident", update_s=self.update_s, end_s=self.end_s)
         for name, pair in self.actions.items():
             _check(
-                len(pair) == 2 and 0 <= pair[1] < pair[0] <= 1,
+                isinstance(pair, tuple | list) and len(pair) == 2 and _are_thresholds(*pair),
                 f"incident.actions[{name!r}]",
                 "(enter, leave) with 0 <= leave < enter <= 1",
                 pair,
             )
+
+
+def _are_thresholds(enter: object, leave: object) -> bool:
+    return (
+        isinstance(enter, int | float)
+        and isinstance(leave, int | float)
+        and 0 <= leave < enter <= 1
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

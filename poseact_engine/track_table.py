@@ -54,32 +54,18 @@ class TrackTable:
             self._add(unknown)
         return self._slots[np.searchsorted(self._keys, keys)]
 
-    def find(self, stream: NDArray[np.int32], ids: NDArray[np.int64]) -> NDArray[np.intp]:
-        """The slot of each (stream, track) given; -1 for unknown ones."""
-        keys = _packed(stream, ids)
-        slots = np.full(len(keys), -1, np.intp)
-        known = self._known(keys)
-        slots[known] = self._slots[np.searchsorted(self._keys, keys[known])]
-        return slots
-
     def remove(self, stream: NDArray[np.int32], ids: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Forgets the given tracks, unknown ones are no error. Returns the slots let go of.
+        """Forgets the given tracks, unknown ones are no error.
 
-        The caller puts its rows at these slots back to what a new track starts with.
+        Returns the slots let go of, in the order of their streams and tracks. The caller puts its
+        rows at these slots back to what a new track starts with.
         """
         return self._release(np.isin(self._keys, _packed(stream, ids)))
 
     def remove_stream(self, stream: int | None) -> NDArray[np.intp]:
         """As :meth:`remove`, for all tracks of a stream, or of every stream (None)."""
-        return self._release(np.full(len(self), True) if stream is None else self._in(stream))
-
-    def of_stream(self, stream: int | None) -> NDArray[np.intp]:
-        """The slots of all tracks of a stream, or of every stream (None), by stream and track."""
-        return self._slots.copy() if stream is None else self._slots[self._in(stream)]
-
-    def _in(self, stream: int) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = self._keys >> _ID_BITS == stream
-        return inside
+        gone = np.full(len(self), True) if stream is None else self._keys >> _ID_BITS == stream
+        return self._release(gone)
 
     def _known(self, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
         if not len(self):

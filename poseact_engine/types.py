@@ -179,7 +179,7 @@ class Step:
         """One :class:`Result` per row of ``tracks``, in their order."""
         index, pts_s = self.frames.index, self.frames.pts_s
         best = np.argmax(np.nan_to_num(self.actions.probabilities, nan=-1.0), axis=1)
-        known = ~np.isnan(self.actions.probabilities).any(axis=1)
+        known = np.logical_not(np.isnan(self.actions.probabilities).any(axis=1))
         t = self.tracks
         return [
             Result(

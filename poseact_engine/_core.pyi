@@ -147,7 +147,7 @@ class Mux:
 # ---------------------------------------------------------------- crop
 CropPath = Literal["scalar", "avx2", "avx512"]
 
-# windows float64 [M, 4]: ax, bx, ay, by; displayed source pixel = a * destination pixel + b, in pixel
+# windows float64 [M, 4]: ax, bx, ay, by; displayed source pixel = a * crop pixel + b, in pixel
 # indices; negative a mirrors. frame int32 [M]: index into frames. Gives uint8 RGB [M, 3, height,
 # width], `out` itself when that is given.
 def crop(

@@ -17,6 +17,8 @@ constexpr std::int32_t kMaxSide = 1 << 14;  // with |a| <= 2^15 and |b| <= 2^30:
 struct Scratch {
   AxisPlan columns;
   AxisPlan rows;
+  Strips<Taps256> strips256;
+  Strips<Taps512> strips512;
   std::vector<std::uint8_t> turned;  // the tile of a frame whose orientation swaps the axes
 };
 
@@ -96,9 +98,10 @@ void transpose(const std::uint8_t* tile, std::int32_t height, std::int32_t width
   }
 }
 
-void render(const Tile& tile, CropPath path) {
-  static_cast<void>(path);
+void render(const Tile& tile, CropPath path, Scratch& scratch) {
   if (tile.rows.begin == tile.rows.end || tile.columns.begin == tile.columns.end) return;
+  if (path == CropPath::avx512 && render_avx512(tile, scratch.strips512)) return;
+  if (path == CropPath::avx2 && render_avx2(tile, scratch.strips256)) return;
   render_scalar(tile);
 }
 
@@ -118,7 +121,7 @@ void crop_one(const Frame& frame, const Window& w, const CropShape& shape, CropP
                   swapped ? scratch.turned.data() : out,
                   width,
                   static_cast<std::ptrdiff_t>(pixels)};
-  render(tile, path);
+  render(tile, path, scratch);
   paint_border(tile, height, width, shape.border);
   for (std::size_t p = 0; swapped && p < 3; ++p) {
     transpose(scratch.turned.data() + p * pixels, height, width, out + p * pixels);
@@ -127,7 +130,17 @@ void crop_one(const Frame& frame, const Window& w, const CropShape& shape, CropP
 
 }  // namespace
 
-std::vector<CropPath> crop_paths() { return {CropPath::scalar}; }
+std::vector<CropPath> crop_paths() {
+  std::vector<CropPath> paths{CropPath::scalar};
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) paths.push_back(CropPath::avx2);
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi")) {
+    paths.push_back(CropPath::avx512);
+  }
+#endif
+  return paths;
+}
 
 void crop(const FrameBatch& frames, std::span<const std::int32_t> frame,
           std::span<const Window> windows, const CropShape& shape, std::span<std::uint8_t> out,

@@ -28,7 +28,8 @@ namespace poseact {
 inline constexpr int kPositionBits = 32;
 inline constexpr int kFractionBits = 15;
 
-// Two neighbouring samples along one axis and the weight of the second, Q15 in [0, 32767].
+// Two neighbouring samples along one axis and the weight of the second, Q15 in [0, 32767]; at 0 the
+// second is the first, so that nothing is read in vain (nor beyond the last).
 struct Tap {
   std::int32_t first;
   std::int32_t second;
@@ -42,8 +43,8 @@ POSEACT_HD constexpr Tap tap_at(std::int64_t position, std::int32_t size) {
   std::int64_t q = (position + (std::int64_t{1} << (shift - 1))) >> shift;
   q = q < 0 ? 0 : q > last ? last : q;
   const auto first = static_cast<std::int32_t>(q >> kFractionBits);
-  return {first, first + 1 < size ? first + 1 : first,
-          static_cast<std::int16_t>(q & ((1 << kFractionBits) - 1))};
+  const auto fraction = static_cast<std::int16_t>(q & ((1 << kFractionBits) - 1));
+  return {first, first + (fraction != 0), fraction};
 }
 
 // (a * b) / 2^15, half rounded up: x86's pmulhrsw.

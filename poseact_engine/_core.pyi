@@ -102,6 +102,13 @@ class FrameBatch:
     def select(self, rows: NDArray[np.int32]) -> FrameBatch: ...
 
 # ---------------------------------------------------------------- decode
+# A Reader's `counts` (also Mux.counts), all int: packets, frames (decoded), delivered, skipped (by
+# `every`), dropped (live), corrupt_packets (damaged and skipped), damaged_frames (faults covered up
+# by the decoder), missing_pts, repeated_pts, backward_pts, clock_resets, resolution_changes,
+# truncated (1: the file ended before its container said so).
+# `info`, empty before a live stream is open: codec, container, pixel_format: str; size and
+# stored_size: (width, height); orientation: Orientation; time_base: (num, den); fps: (num, den) or
+# None; duration_s: float or None; frames: int or None (an estimate); live: bool.
 @final
 class Reader:
     def __init__(

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user names as a source, and the :class:`Reader` that reads it.
+
+A source is a video file, an image (a stream of one frame), a glob pattern, or a URL of a camera.
+Nothing here has a thread: a reader's own begins with ``start``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from poseact_engine._core import Reader
+from poseact_engine.config import SourceConfig
+from poseact_engine.errors import SourceError
+
+__all__ = ["SourceSpec", "expand_sources", "open_source"]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_MAGIC = re.compile(r"[*?\[]")
+_LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "http", "https"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSpec:
+    """One stream to be read."""
+
+    uri: str
+    """A path, or a URL."""
+    name: str
+    """For people and file names: the file's stem or the URL's host and path; unique in a run."""
+    live: bool = False
+    """A camera: when we are too slow the oldest frames are dropped, where a file would wait."""
+
+
+def expand_sources(arguments: Iterable[str | Path]) -> list[SourceSpec]:
+    """The streams that the arguments name, in their order; a pattern's files are sorted.
+
+    Raises SourceError for a path that does not exist (naming its nearest neighbours), a directory,
+    or a pattern that nothing matches.
+    """
+    uris = [uri for argument in arguments for uri in _expand(str(argument))]
+    if not uris:
+        raise SourceError("sources: expected at least one file, pattern or URL, got none")
+    specs: list[SourceSpec] = []
+    taken: set[str] = set()
+    for uri in uris:
+        name = _unique(_name_of(uri), taken)
+        taken.add(name)
+        specs.append(SourceSpec(uri=uri, name=name, live=_is_live(uri)))
+    return specs
+
+
+def open_source(source: SourceSpec | str | Path, config: SourceConfig | None = None) -> Reader:
+    """A reader of the source, not started yet.
+
+    A file is opened here, a live stream on the reader's thread. Raises SourceError.
+    """
+    spec = source if isinstance(source, SourceSpec) else _only(expand_sources([source]))
+    config = config if config is not None else SourceConfig()
+    return Reader(
+        spec.uri,
+        queue_frames=config.queue_frames,
+        live=spec.live,
+        every=config.every,
+        max_frames=config.max_frames,
+        threads=config.decode_threads,
+        open_timeout_s=config.open_timeout_s,
+        read_timeout_s=config.read_timeout_s,
+    )
+
+
+def _only(specs: list[SourceSpec]) -> SourceSpec:
+    if len(specs) != 1:
+        raise SourceError(
+            f"open_source: expected one source, got {len(specs)}; use expand_sources first"
+        )
+    return specs[0]
+
+
+def _expand(argument: str) -> list[str]:
+    if _URL.match(argument):
+        return [argument]
+    path = Path(argument)
+    if path.is_dir():
+        raise SourceError(
+            f"sources: expected a file, got the directory {argument!r}; "
+            f"name its files, as {str(path / '*.mp4')!r}"
+        )
+    if path.exists():
+        return [argument]
+    if _MAGIC.search(argument):
+        names = glob.glob(argument, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute one
+        found = sorted(name for name in names if Path(name).is_file())
+        if found:
+            return found
+        raise SourceError(
+            f"sources: expected files that match {argument!r}, found none; check the pattern"
+        )
+    raise SourceError(f"sources: expected a file or URL, got {argument!r}; {_hint(path)}")
+
+
+def _hint(path: Path) -> str:
+    """What to do about a path that does not exist."""
+    parent = path.parent
+    if not parent.is_dir():
+        return f"there is no directory {str(parent)!r}"
+    names = sorted(p.name for p in parent.iterdir())
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+    if not near:
+        return "it does not exist; check the path"
+    return "it does not exist; did you mean " + " or ".join(repr(str(parent / n)) for n in near)
+
+
+def _is_live(uri: str) -> bool:
+    return bool(_URL.match(uri)) and urlsplit(uri).scheme.lower() in _LIVE_SCHEMES
+
+
+def _name_of(uri: str) -> str:
+    if not _URL.match(uri):
+        return Path(uri).stem
+    parts = urlsplit(uri)  # user name and password stay out of names, logs and results
+    where = f"{parts.hostname or ''}{f'-{parts.port}' if parts.port else ''}{parts.path}"
+    return re.sub(r"[^A-Za-z0-9.]+", "-", where).strip("-") or parts.scheme
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    number, unique = 2, name
+    while unique in taken:
+        unique, number = f"{name}-{number}", number + 1
+    return unique

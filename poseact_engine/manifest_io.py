@@ -34,7 +34,7 @@ AnyManifest = TypeVar("AnyManifest", bound=Manifest)
 _COMMANDS = {
     "detector": "python -m export detector --onnx FILE --layout yolox|rtmdet ... -o det.onnx",
     "pose": "python -m export pose --onnx FILE --layout heatmap|simcc ... -o pose.onnx",
-    "action": "python -m export action MODEL.pt -o action.onnx",
+    "action": "python -m export action --weights MODEL.pt ... -o action.onnx",
 }
 
 

@@ -136,7 +136,10 @@ def detector(
         ),
     ] = None,
     max_boxes: Annotated[
-        int | None, typer.Option(help="Best boxes kept before suppression, 1 to 300. Required.")
+        int | None,
+        typer.Option(
+            help="Best boxes kept, 1 to 300. Before suppression some 15 of them are one person. Required."
+        ),
     ] = None,
     person_class: Annotated[
         int | None,

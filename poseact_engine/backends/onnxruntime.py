@@ -21,7 +21,7 @@ _ERRORS_ONLY = 3  # of ONNX Runtime's severities; what goes wrong is raised as w
 
 # Fewest and most items of one call into ONNX Runtime. Small calls stay in the cache and keep every
 # thread busy: a picture in a batch of 8 and of 32 took 5.4 and 8.8 ms (RTMDet-nano, TinyPose; two
-# cores) in calls of 4 by two threads, 6.6 and 16.2 ms with two threads inside the operators. Windows
+# cores) in calls of 4 by two threads, 6.6 and 16.2 ms with two threads inside operators. Windows
 # of poses are so small that only many of them are worth a thread of their own.
 _ITEMS_PER_CALL: dict[Task, tuple[int, int]] = {
     "detector": (1, 4),

@@ -107,7 +107,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(scene=scenes(), options=OPTIONS, cuts=st.lists(st.integers(0, 180), max_size=6))
 def test_windows_equal_the_model(
     scene: list[Observation], options: dict[str, object], cuts: list[int]

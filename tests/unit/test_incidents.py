@@ -204,7 +204,7 @@ CONFIGS = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(run=runs(), config=CONFIGS)
 def test_events_equal_a_state_machine_per_track(run: list[Seen], config: IncidentConfig) -> None:
     reference, stage = Reference(config), Incidents(config, CLASSES)
@@ -217,7 +217,7 @@ def test_events_equal_a_state_machine_per_track(run: list[Seen], config: Inciden
     assert stage.close() == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(run=runs(), config=CONFIGS, cuts=st.lists(st.integers(0, 500), max_size=8))
 def test_batching_changes_nothing(run: list[Seen], config: IncidentConfig, cuts: list[int]) -> None:
     """Steps are cut after each end of a track, as a step says what ended after its windows."""

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
+import psutil
 import pytest
 
 from poseact_engine._core import Frame, FrameBatch, Windows
@@ -132,26 +131,22 @@ def test_windows_outlive_their_stage() -> None:
     assert (poses == 3.5).all()
 
 
-def test_threads_take_turns() -> None:
-    """Four threads, each with its own stream, push large batches into one object."""
-    people, steps = 200, 40  # large enough that the GIL is released
+def test_twenty_thousand_tracks_leave_nothing() -> None:
+    """A slot holds about 2.5 KB: 20,000 that were not used again would be 50 MB."""
+    process = psutil.Process()
     windows = Windows(length=9, rate=(30, 1), joints=17, stride=1, max_gap_s=0.4)
-
-    def feed(stream: int) -> list[int]:
-        ends = []
-        for step in range(steps):
-            poses, _, end_s = windows.push(
-                np.full((people, 17, 3), stream + 1, np.float32),
-                np.arange(people, dtype=np.int64),
-                stream=np.full(people, stream, np.int32),
-                pts=np.full(people, step, np.int64),
-                time_base=np.tile(np.array([1, 30], np.int32), (people, 1)),
-            )
-            assert (poses == stream + 1).all()
-            ends.append(len(end_s))
-        return ends
-
-    with ThreadPoolExecutor(4) as pool:
-        for ends in pool.map(feed, range(4)):
-            assert ends == [0] * 8 + [people] * (steps - 8)
-    assert windows.counts["windows"] == 4 * people * (steps - 8)
+    people = 100
+    poses = np.ones((people, 17, 3), np.float32)
+    stream = np.zeros(people, np.int32)
+    time_base = np.tile(np.array([1, 30], np.int32), (people, 1))
+    before = 0
+    for first in range(0, 20_000, people):
+        track = np.arange(first, first + people, dtype=np.int64)
+        for step in range(9):
+            pts = np.full(people, first + step, np.int64)
+            row = windows.push(poses, track, stream=stream, pts=pts, time_base=time_base)[1]
+        assert len(row) == people
+        windows.forget(stream, track)
+        before = before or process.memory_info().rss
+    assert len(windows) == 0
+    assert process.memory_info().rss - before < 10e6

@@ -219,6 +219,9 @@ class Tracker:
     def __len__(self) -> int: ...
 
 # ---------------------------------------------------------------- window
+# `counts`, all int, only grow: poses (observations taken), windows, tracks (begun); repeated,
+# backward, missing (observations dropped for their pts); restarts (tracks that began a new window
+# after a gap, a jump of the clock or a new time base). The rules: csrc/window/windows.h.
 @final
 class Windows:
     def __init__(

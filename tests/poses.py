@@ -49,10 +49,10 @@ def make_poses(action: str, times_s: NDArray[np.float64], seed: int) -> NDArray[
 def _pose(action: str, t: float, phase: float) -> NDArray[np.float64]:
     pose = UPRIGHT.copy()
     if action in ("walking", "carrying"):
-        swing = 0.15 * np.sin(2 * np.pi * t + phase)
-        pose[LEFT_LEG, 0] += swing
-        pose[RIGHT_LEG, 0] -= swing
-        pose[:, 0] += 0.6 * t
+        swing = 0.1 * np.sin(3 * np.pi * t + phase)
+        pose[LEFT_LEG, 0] += 0.15 + swing
+        pose[RIGHT_LEG, 0] -= 0.15 + swing
+        pose[:, 0] += 1.5 * t
     if action == "carrying":
         pose[ARMS, 1] = -0.2
         pose[ARMS, 0] *= 0.4

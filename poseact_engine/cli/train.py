@@ -34,6 +34,10 @@ Rate = Annotated[float, typer.Option(help="Adam's highest learning rate.")]
 Validation = Annotated[
     float, typer.Option(help="Share of subjects or trials held out.", min=0, max=0.9)
 ]
+LeastFall = Annotated[
+    float,
+    typer.Option(help="Learn falls where the body moves this far within a window (pose heights)."),
+]
 Normalise = Annotated[
     Literal["body", "paper"],
     typer.Option(help="body: free of the camera; paper: plain pixels, standardised."),
@@ -63,6 +67,7 @@ def train_action(
     dropout: Dropout = 0.0,
     lr: Rate = 1e-3,
     validation: Validation = 0.25,
+    least_fall: LeastFall = 0.1,
     normalise: Normalise = "body",
     threads: Threads = 2,
 ) -> None:
@@ -84,6 +89,7 @@ def train_action(
             data=tuple(data),
             exclude=tuple(exclude or ()),
             validation=validation,
+            least_fall=least_fall,
             model=model,
             loop=loop,
         )
@@ -106,17 +112,14 @@ def _run(config: TrainConfig, output: Path) -> None:
     prepared = action.prepare(config)
     trained = _learn(config, prepared, console)
     save_checkpoint(action.make_checkpoint(config, prepared, trained), output)
-    scores = trained.best.validation
+    scores = trained.last.validation
     for table in report.tables(prepared.train, prepared.validation, scores, CLASSES):
         console.print(table)
     for warning in report.warnings(prepared.train, prepared.validation, CLASSES):
         console.print(f"mind: {warning}", style="yellow", highlight=False)
-    console.print(
-        f"{output}: epoch {trained.best.number} of {config.loop.epochs},"
-        f" seed {config.loop.seed}, {time.monotonic() - start_s:.0f} s",
-        highlight=False,
-        soft_wrap=True,
-    )
+    took = f"{time.monotonic() - start_s:.0f} s"
+    done = f"{output}: {config.loop.epochs} epochs, seed {config.loop.seed}, {took}"
+    console.print(done, highlight=False, soft_wrap=True)
 
 
 def _learn(config: TrainConfig, prepared: Prepared, console: Console) -> Trained:

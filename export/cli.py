@@ -14,6 +14,7 @@ from typing import Annotated, TypeVar, cast
 
 import typer
 
+from export.action import command as action_command
 from export.detector import DetectorOptions, export_detector
 from export.front import Color, InputOptions
 from export.options import (
@@ -219,6 +220,9 @@ def pose(
         f"{output}: pose {written.width}x{written.height}, {len(written.joints)} joints, "
         f"sha256 {written.sha256[:12]}"
     )
+
+
+app.command("action")(action_command)
 
 
 def _input_options(given: dict[str, str], size: str | None) -> InputOptions:

@@ -97,7 +97,7 @@ def train_action(
     except PoseActError as error:
         stderr = Console(stderr=True, soft_wrap=True)
         stderr.print(f"poseact train action: {error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from error
+        raise typer.Exit(2) from error
 
 
 def _run(config: TrainConfig, output: Path) -> None:

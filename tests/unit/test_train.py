@@ -343,7 +343,7 @@ def test_what_is_wrong_is_said_in_one_line(
 ) -> None:
     args = ["action", str(data), "-o", str(tmp_path / "a.pt"), *SHORT, *extra]
     result = CliRunner().invoke(train_app, args)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert message in result.output
     assert "Traceback" not in result.output
     assert not (tmp_path / "a.pt").exists()

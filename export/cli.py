@@ -139,7 +139,7 @@ def detector(
     max_boxes: Annotated[
         int | None,
         typer.Option(
-            help="Best boxes kept, 1 to 300. Before suppression some 15 of them are one person. Required."
+            help="Best boxes kept, 1 to 300; some 15 of them may be one person. Required."
         ),
     ] = None,
     person_class: Annotated[

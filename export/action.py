@@ -53,8 +53,10 @@ def export_action(weights: Path, output: Path, *, source: str, licence: str) -> 
     manifest = make_manifest(checkpoint, source=source, licence=licence)
     model = build_graph(checkpoint, manifest)
     verify(model, checkpoint)
-    write_model(model, manifest, output)
-    return manifest
+    written = write_model(model, manifest, output)
+    if not isinstance(written, ActionManifest):
+        raise ExportError(f"{output}: expected an action manifest, got {written.task}")
+    return written
 
 
 def make_manifest(checkpoint: ActionCheckpoint, *, source: str, licence: str) -> ActionManifest:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from poseact_engine.errors import DependencyError, PoseActError, SinkError
+from poseact_engine.errors import DependencyError, SinkError
 
 if TYPE_CHECKING:
     from poseact_engine.training.action import Prepared, TrainConfig
@@ -75,29 +75,24 @@ def train_action(
 
     Sequences are split by subject or trial, both cameras together; accuracy is of those held out.
     """
-    try:
-        _import_torch().set_num_threads(threads)
-        from poseact_engine.training.action import TrainConfig
-        from poseact_engine.training.loop import LoopConfig
-        from poseact_engine.training.models.lstm import LstmConfig
+    _import_torch().set_num_threads(threads)
+    from poseact_engine.training.action import TrainConfig
+    from poseact_engine.training.loop import LoopConfig
+    from poseact_engine.training.models.lstm import LstmConfig
 
-        loop = LoopConfig(
-            epochs=epochs, epoch_windows=epoch_windows, batch_size=batch_size, lr=lr, seed=seed
-        )
-        model = LstmConfig(hidden=hidden, layers=layers, dropout=dropout, normalise=normalise)
-        config = TrainConfig(
-            data=tuple(data),
-            exclude=tuple(exclude or ()),
-            validation=validation,
-            least_fall=least_fall,
-            model=model,
-            loop=loop,
-        )
-        _run(config, output)
-    except PoseActError as error:
-        stderr = Console(stderr=True, soft_wrap=True)
-        stderr.print(f"poseact train action: {error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(2) from error
+    loop = LoopConfig(
+        epochs=epochs, epoch_windows=epoch_windows, batch_size=batch_size, lr=lr, seed=seed
+    )
+    model = LstmConfig(hidden=hidden, layers=layers, dropout=dropout, normalise=normalise)
+    config = TrainConfig(
+        data=tuple(data),
+        exclude=tuple(exclude or ()),
+        validation=validation,
+        least_fall=least_fall,
+        model=model,
+        loop=loop,
+    )
+    _run(config, output)
 
 
 def _run(config: TrainConfig, output: Path) -> None:

@@ -22,7 +22,7 @@ def percent(value: float) -> str:
 def count_table(train: WindowSet, validation: WindowSet, classes: Sequence[str]) -> Table:
     """Windows and sequences per class and source: training / held out."""
     sources = sorted({*np.unique(train.sources()), *np.unique(validation.sources())})
-    table = Table(title="windows (sequences): training | held out")
+    table = Table(title="windows (sequences): training, with thinned copies | held out")
     table.add_column("class")
     for source in sources:
         table.add_column(source, justify="right")

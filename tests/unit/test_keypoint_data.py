@@ -256,3 +256,21 @@ def test_nothing_is_held_out_when_nothing_is_asked_for() -> None:
     assert split_by_group(made_labels(), validation=0, seed=0).validation == ()
     with pytest.raises(ConfigError, match="validation"):
         split_by_group(made_labels(), validation=1, seed=0)
+
+
+def test_the_real_data_is_split_by_person_with_every_class_on_both_sides(data_dir: Path) -> None:
+    sequences = read_sequences([data_dir / "keypoints" / "real_poses.npz"])
+    assert len(sequences) == 254
+    windows = cut_windows(sequences).labelled()
+    labels: dict[str, set[int]] = {name: set() for name in windows.names}
+    for index, label in np.unique(np.stack([windows.sequence, windows.labels]), axis=1).T:
+        labels[windows.names[index]].add(int(label))
+    split = split_by_group(labels, validation=0.25, seed=0)
+    assert not {group_of(n) for n in split.train} & {group_of(n) for n in split.validation}
+    for side in (split.train, split.validation):
+        assert {v for n in side for v in labels[n]} == set(range(6))
+    cameras = [
+        {n[-4:] for n in side if n.startswith("upfall/")}
+        for side in (split.train, split.validation)
+    ]
+    assert cameras == [{"cam1", "cam2"}] * 2

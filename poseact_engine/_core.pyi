@@ -181,6 +181,7 @@ def nms(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]: ...
 
 # ---------------------------------------------------------------- track
+def assign(costs: NDArray[np.float64]) -> NDArray[np.int32]: ...
 @final
 class Tracker:
     def __init__(

@@ -127,13 +127,17 @@ class TrackConfig(_FromMapping):
     match_iou: float = 0.2
     low_match_iou: float = 0.5
     new_match_iou: float = 0.3
-    """Least overlap for a first match, a match with a weak box, and the second match of a new track."""
+    """Least overlap: first match, match with a weak box, second box of a new track."""
     confirm_s: float = 0.0
-    """A track is reported once it was matched in two detected frames at least this far apart."""
+    """A new track is reported, and gets its id, once a strong box matches it again at least this
+    long after its first one; it is dropped when the detector looks and misses it before. Tracks of
+    the first frame of a stream that the detector sees are reported at once."""
     coast_s: float = 0.3
-    """A track that was not matched is still reported, predicted, for this long."""
+    """A track is still reported, predicted, for less than this after the first frame in which the
+    detector looked for it in vain. Frames the detector skips never silence a track."""
     lost_s: float = 1.0
-    """A track that was not matched for longer has ended."""
+    """A track whose last box is longer ago than this has ended; keep it above the time between two
+    frames that the detector sees."""
 
     def __post_init__(self) -> None:
         _fraction(

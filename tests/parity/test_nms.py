@@ -70,7 +70,7 @@ def test_equals_reference(
     rng = np.random.default_rng(seed)
     boxes, scores = _made(rng, images, count)
     if grid:  # whole numbers: touching edges, equal boxes, overlaps exactly at a threshold
-        boxes = np.round(boxes / 10) * np.float32(10)
+        boxes = (np.round(boxes / 10) * 10).astype(np.float32)
     if spoil:
         boxes[rng.random(boxes.shape) < 0.05] = np.nan
         boxes[rng.random(boxes.shape) < 0.02] = np.inf

@@ -17,7 +17,7 @@ SCORES = np.array([[0.5, 0.9]], np.float32)
 
 def test_result_owns_its_memory() -> None:
     boxes, scores, image = nms(BOXES, SCORES, min_score=0.1, iou=None)
-    assert (boxes.dtype, scores.dtype, image.dtype) == (np.float32, np.float32, np.int32)
+    assert [a.dtype.name for a in (boxes, scores, image)] == ["float32", "float32", "int32"]
     assert boxes.tolist() == [[2, 0, 6, 2], [0, 0, 4, 2]]
     boxes[:] = -1
     assert BOXES.min() == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -58,12 +58,23 @@ class _FromMapping:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        return cls._from_keys(values)
+
+    @classmethod
+    def _from_keys(cls, values: Mapping[str, Any]) -> Self:
         known = {f.name for f in fields(cls)}  # type: ignore[arg-type]  # subclasses are dataclasses
         unknown = sorted(set(values) - known)
         if unknown:
             raise ConfigError(
                 f"{cls.__name__}: expected keys among {sorted(known)}, got unknown {unknown}"
             )
+        missing = sorted(
+            f.name
+            for f in fields(cls)  # type: ignore[arg-type]
+            if f.name not in values and f.default is MISSING and f.default_factory is MISSING
+        )
+        if missing:
+            raise ConfigError(f"{cls.__name__}: expected the keys {missing}, got {sorted(values)}")
         return cls(**values)
 
 
@@ -271,3 +282,27 @@ class EngineConfig(_FromMapping):
             ("device", self.device, ("auto", "cpu", "cuda")),
         ):
             _check(choice in known, f"engine.{name}", f"one of {', '.join(known)}", choice)
+        for name, kind in _PARTS.items():
+            part = getattr(self, name)
+            _check(isinstance(part, kind), f"engine.{name}", f"a {kind.__name__}", part)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Plain data all the way down: each part is a mapping too, or a config already."""
+        parts = {
+            name: kind.from_mapping(values[name])
+            for name, kind in _PARTS.items()
+            if isinstance(values.get(name), Mapping)
+        }
+        return cls._from_keys({**values, **parts})
+
+
+_PARTS: dict[str, type[_FromMapping]] = {
+    "detect": DetectConfig,
+    "pose": PoseConfig,
+    "action": ActionConfig,
+    "source": SourceConfig,
+    "track": TrackConfig,
+    "window": WindowConfig,
+    "incident": IncidentConfig,
+}

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The annotated video: one H.264 MP4 per stream that opens in a browser.
+
+Needs the extra ``[video]`` (PyAV, OpenCV). The only place where whole frames become RGB.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from poseact_engine._core import Frame, FrameBatch, crop
+from poseact_engine.errors import DependencyError, SinkError
+from poseact_engine.sinks.base import ClosingSink, RunInfo, StreamInfo, check_target
+from poseact_engine.types import Event, Result, Step
+
+if TYPE_CHECKING:
+    from poseact_engine.sinks.drawing import Painter, Picture
+
+TIME_BASE = Fraction(1, 90000)  # holds every usual frame rate and MPEG-TS ticks exactly
+ALARM_S = 2.0  # an incident is shown for at least this long
+ROLE = "--video (the annotated video)"
+
+
+def require_packages() -> None:
+    """Raises DependencyError unless PyAV and OpenCV are there."""
+    try:
+        import av  # noqa: F401
+        import cv2  # noqa: F401
+    except ImportError as error:
+        raise DependencyError(
+            f"{ROLE}: needs the package {error.name!r}; "
+            "install it with: pip install 'poseact-engine[video]'"
+        ) from error
+
+
+def video_paths(pattern: Path, names: list[str]) -> list[Path]:
+    """``pattern`` itself for one stream, ``<stem>-<name><suffix>`` for several."""
+    if len(names) == 1:
+        return [pattern]
+    paths: list[Path] = []
+    for name in names:
+        safe = re.sub(r"[^\w.-]+", "_", name)
+        path = pattern.with_name(f"{pattern.stem}-{safe}{pattern.suffix}")
+        if path in paths:  # two names that differ in what a file name may not have
+            path = path.with_stem(f"{path.stem}-{len(paths)}")
+        paths.append(path)
+    return paths
+
+
+class VideoSink(ClosingSink):
+    """Writes an annotated video of each stream; a stream without a frame leaves no file.
+
+    Owns the encoders. Frames keep their own times, so a varying rate or ``every`` plays rightly.
+    """
+
+    def __init__(
+        self, path: Path | str, *, overwrite: bool = False, min_joint_score: float = 0.2
+    ) -> None:
+        require_packages()
+        self._path = Path(path)
+        self._overwrite = overwrite
+        self._min_joint_score = min_joint_score
+        if self._path.suffix.lower() != ".mp4":
+            raise SinkError(f"{ROLE}: expected a name that ends in .mp4, got {str(path)!r}")
+        check_target(self._path, overwrite=overwrite)  # the folder, before a model is loaded
+        self._painter: Painter | None = None
+        self._targets: dict[int, tuple[StreamInfo, Path]] = {}
+        self._encoders: dict[int, _Encoder] = {}
+        self._alarms: dict[int, _Alarms] = {}
+
+    @property
+    def files(self) -> list[Path]:
+        """Those begun so far."""
+        return [self._targets[stream][1] for stream in sorted(self._encoders)]
+
+    def open(self, run: RunInfo) -> None:
+        from poseact_engine.sinks.drawing import Painter
+
+        self._painter = Painter(run.joints, min_score=self._min_joint_score)
+        paths = video_paths(self._path, [s.name for s in run.streams])
+        for stream, path in zip(run.streams, paths, strict=True):
+            check_target(path, overwrite=self._overwrite)
+            self._targets[stream.index] = (stream, path)
+
+    def write(self, step: Step) -> None:
+        if self._painter is None:
+            raise SinkError(f"{ROLE}: open() comes before write()")
+        for event in step.events:
+            self._alarms.setdefault(event.stream, _Alarms()).add(event)
+        results: list[list[Result]] = [[] for _ in range(len(step.frames))]
+        for row, result in zip(step.tracks.frame.tolist(), step.results(), strict=True):
+            results[row].append(result)
+        pts_s = step.frames.pts_s.tolist()
+        for f, stream in enumerate(step.frames.stream.tolist()):
+            picture = frame_rgb(step.frames[f])
+            alarms = self._alarms.setdefault(stream, _Alarms()).at(pts_s[f])
+            self._painter.draw(picture, results[f], alarms)
+            self._encoder(stream, picture).write(picture, step.frames[f])
+
+    def _encoder(self, stream: int, picture: Picture) -> _Encoder:
+        if stream not in self._encoders:
+            info, path = self._targets[stream]
+            self._encoders[stream] = _Encoder(path, info.rate, picture.shape[0], picture.shape[1])
+        return self._encoders[stream]
+
+    def close(self) -> None:
+        errors = []
+        for encoder in self._encoders.values():
+            try:
+                encoder.close()
+            except SinkError as error:  # the other files must still become whole
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+
+def frame_rgb(frame: Frame) -> Picture:
+    """uint8 ``[H, W, 3]``, the whole frame as it is displayed."""
+    import cv2
+
+    width, height = frame.size
+    identity = np.array([[1.0, 0.0, 1.0, 0.0]])
+    planes = crop(
+        FrameBatch([frame]),
+        np.zeros(1, np.int32),
+        identity,
+        height=height,
+        width=width,
+        border=(0, 0, 0),
+    )[0]
+    return np.asarray(cv2.merge(tuple(planes)), np.uint8)
+
+
+class _Alarms:
+    """Which incidents of one stream are shown at a time."""
+
+    def __init__(self) -> None:
+        self._coming: deque[Event] = deque()
+        self._shown: dict[str, Event] = {}
+        self._until: dict[str, float] = {}
+
+    def add(self, event: Event) -> None:
+        self._coming.append(event)
+
+    def at(self, time_s: float) -> list[tuple[int, str]]:
+        """Track and text of each; ``time_s`` must not decrease."""
+        while self._coming and self._coming[0].time_s <= time_s:
+            event = self._coming.popleft()
+            self._shown.setdefault(event.incident, event)
+            if event.kind == "end":
+                self._until[event.incident] = self._shown[event.incident].time_s + ALARM_S
+        for incident, until_s in list(self._until.items()):
+            if time_s >= until_s:
+                del self._until[incident]
+                del self._shown[incident]
+        return [
+            (event.track, f"{event.action.replace('_', ' ').upper()}  #{event.track}")
+            for event in self._shown.values()
+        ]
+
+
+class _Encoder:
+    """One MP4: H.264, yuv420p, even size, index in front. ``close`` makes the file whole."""
+
+    def __init__(self, path: Path, rate: float | None, height: int, width: int) -> None:
+        import av
+
+        self._path = path
+        self._size = (width + width % 2, height + height % 2)
+        self._last_pts = -1
+        self._first_pts: int | None = None
+        try:
+            self._container = av.open(str(path), "w", options={"movflags": "+faststart"})
+            self._stream = self._container.add_stream(
+                "libx264",
+                rate=Fraction(rate or 30).limit_denominator(1001),
+                options={"preset": "veryfast", "crf": "23"},
+            )
+        except (OSError, ValueError) as error:
+            raise SinkError(f"{path}: the video cannot be written: {error}") from error
+        context = self._stream.codec_context
+        context.width, context.height = self._size
+        context.pix_fmt = "yuv420p"
+        context.time_base = TIME_BASE
+        self._matrix = _tag_colours(context, height)
+
+    def write(self, picture: Picture, frame: Frame) -> None:
+        from av import VideoFrame
+
+        coded = VideoFrame.from_ndarray(self._fit(picture), format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=self._matrix, dst_color_range="MPEG"
+        )
+        coded.pts, coded.time_base = self._pts(frame), TIME_BASE
+        self._mux(coded)
+
+    def _fit(self, picture: Picture) -> Picture:
+        """The file's size: an odd edge is repeated once, another resolution is scaled."""
+        import cv2
+
+        height, width = picture.shape[:2]
+        if (width + width % 2, height + height % 2) != self._size:
+            return np.asarray(cv2.resize(picture, self._size), np.uint8)
+        if (width, height) == self._size:
+            return picture
+        return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+    def _pts(self, frame: Frame) -> int:
+        ticks = frame.pts * Fraction(*frame.time_base) / TIME_BASE
+        if self._first_pts is None:
+            self._first_pts = round(ticks)
+        self._last_pts = max(round(ticks) - self._first_pts, self._last_pts + 1)
+        return self._last_pts
+
+    def _mux(self, frame: Any) -> None:
+        import av
+
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except av.FFmpegError as error:
+            raise SinkError(f"{self._path}: the video cannot be written: {error}") from error
+
+    def close(self) -> None:
+        if self._container is None:
+            return
+        try:
+            self._mux(None)
+        finally:
+            self._container.close()
+            self._container = None  # type: ignore[assignment]  # closed for good
+
+
+def _tag_colours(context: Any, height: int) -> str:
+    """Says in the file which matrix its colours have; players guess by the size otherwise."""
+    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+    high = height >= 720
+    context.colorspace = Colorspace.ITU709 if high else Colorspace.ITU601
+    context.color_primaries = ColorPrimaries.BT709 if high else ColorPrimaries.SMPTE170M
+    context.color_trc = ColorTrc.BT709 if high else ColorTrc.SMPTE170M
+    context.color_range = ColorRange.MPEG
+    return "ITU709" if high else "ITU601"

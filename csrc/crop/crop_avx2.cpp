@@ -49,6 +49,15 @@ struct Avx2 {
     return found;
   }
 
+  // Begin of both groups and end of the second: a group is less than a line.
+  template <int kChunks>
+  static void fetch(const std::uint8_t* row, const Taps& taps) {
+    const auto* const base = reinterpret_cast<const std::int32_t*>(&taps.base);
+    prefetch_line<Avx2>(row + base[0]);
+    if constexpr (kChunks > 1) prefetch_line<Avx2>(row + base[kMaxChunks]);
+    prefetch_line<Avx2>(row + base[kMaxChunks + kChunks - 1] + Taps::kChunkBytes - 1);
+  }
+
   // Q6 to bytes.
   static void store(std::uint8_t* out, std::ptrdiff_t plane, Reg r, Reg g, Reg b) {
     constexpr int kOrder = 0xD8;  // packus works within 128 bits

@@ -43,7 +43,7 @@ struct Avx512 {
 
   template <int kChunks>
   static Reg lookup(const std::uint8_t* row, const Taps& taps, int component) {
-    const std::int32_t* const base = reinterpret_cast<const std::int32_t*>(&taps.base);
+    const auto* const base = reinterpret_cast<const std::int32_t*>(&taps.base);
     const Reg index = load(reinterpret_cast<const std::uint8_t*>(&taps.index) + 64 * component);
     const auto chunk = [&](int k) { return _mm512_loadu_si512(row + base[k]); };
     if constexpr (kChunks == 1) return _mm512_permutexvar_epi8(index, chunk(0));
@@ -51,6 +51,13 @@ struct Avx512 {
     if constexpr (kChunks <= 2) return low;
     const Reg high = _mm512_permutex2var_epi8(chunk(2), index, chunk(kChunks - 1));
     return _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high);
+  }
+
+  template <int kChunks>
+  static void fetch(const std::uint8_t* row, const Taps& taps) {
+    const auto* const base = reinterpret_cast<const std::int32_t*>(&taps.base);
+    for (int k = 0; k < kChunks; ++k) prefetch_line<Avx512>(row + base[k]);
+    prefetch_line<Avx512>(row + base[kChunks - 1] + Taps::kChunkBytes - 1);
   }
 
   // Q6 to bytes.

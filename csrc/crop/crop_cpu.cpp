@@ -69,17 +69,19 @@ void check(const FrameBatch& frames, std::span<const std::int32_t> frame,
 void paint_border(const Tile& t, std::int32_t height, std::int32_t width,
                   const std::array<std::uint8_t, 3>& border) {
   const bool nothing_inside = t.rows.begin == t.rows.end || t.columns.begin == t.columns.end;
+  const std::int32_t top = nothing_inside ? height : t.rows.begin;
+  const std::int32_t bottom = nothing_inside ? height : t.rows.end;
   for (std::size_t p = 0; p < 3; ++p) {
-    for (std::int32_t y = 0; y < height; ++y) {
-      std::uint8_t* const row =
-          t.out + static_cast<std::ptrdiff_t>(p) * t.plane_bytes + y * t.row_bytes;
-      if (nothing_inside || y < t.rows.begin || y >= t.rows.end) {
-        std::memset(row, border[p], static_cast<std::size_t>(width));
-        continue;
-      }
-      std::memset(row, border[p], static_cast<std::size_t>(t.columns.begin));
-      std::memset(row + t.columns.end, border[p], static_cast<std::size_t>(width - t.columns.end));
+    std::uint8_t* const plane = t.out + static_cast<std::ptrdiff_t>(p) * t.plane_bytes;
+    const auto paint = [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      std::memset(plane + first, border[p], static_cast<std::size_t>(last - first));
+    };
+    paint(0, top * t.row_bytes);
+    for (std::ptrdiff_t row = top * t.row_bytes; row < bottom * t.row_bytes; row += t.row_bytes) {
+      paint(row, row + t.columns.begin);
+      paint(row + t.columns.end, row + width);
     }
+    paint(bottom * t.row_bytes, height * t.row_bytes);
   }
 }
 

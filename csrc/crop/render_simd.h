@@ -52,55 +52,85 @@ struct Lanes {
   };
 };
 
-// One output row. Chunks: loaded for each lookup in a luma row.
+// By asm, as GCC takes a function that only calls __builtin_prefetch for one without effect and
+// drops its calls.
+template <typename Simd>
+void prefetch_line(const std::uint8_t* line) {
+  asm volatile("prefetcht0 %0" : : "m"(*line));
+}
+
+// The rows of a tile, for one layout and number of chunks per lookup in a luma row.
 template <typename Simd, Layout kLayout, int kChunks>
-void render_row(const Strip<typename Simd::Taps>* strip, const Strip<typename Simd::Taps>* last,
-                const RowSource& row, const typename Lanes<Simd>::Colors& color, std::uint8_t* out,
-                std::ptrdiff_t plane_bytes) {
+struct Renderer {
   using L = Lanes<Simd>;
   using Reg = typename Simd::Reg;
-  constexpr int kChromaChunks = kLayout == Layout::half ? (kChunks + 1) / 2 : kChunks;
-  constexpr int kV = kLayout == Layout::nv12 ? 1 : 0;  // index of V's lookup
-  const typename L::Weights luma_down(Simd::broadcast(row.luma_fraction));
-  const typename L::Weights chroma_down(Simd::broadcast(row.chroma_fraction));
-  for (; strip != last; ++strip) {
-    const typename L::Weights across(Simd::load(&strip->luma.fraction));
-    const Reg y =
-        L::bilinear(Simd::template lookup<kChunks>(row.y[0], strip->luma, 0),
-                    Simd::template lookup<kChunks>(row.y[1], strip->luma, 0), luma_down, across);
-    const Reg light = color.light(y);
-    std::uint8_t* const at = out + strip->column;
+  using Taps = typename Simd::Taps;
+  static constexpr int kChromaChunks = kLayout == Layout::half ? (kChunks + 1) / 2 : kChunks;
+  static constexpr int kV = kLayout == Layout::nv12 ? 1 : 0;  // index of V's lookup
+
+  typename L::Colors color;
+  std::ptrdiff_t plane_bytes;
+
+  struct Vertical {
+    typename L::Weights luma;
+    typename L::Weights chroma;
+  };
+
+  // Asks for what a later row reads and writes at this strip. Spread over the strips: in a burst
+  // these fill the queue of outstanding misses and stall the arithmetic.
+  void fetch(const Strip<Taps>& strip, const Row& ahead) const {
+    for (int r = 0; r < 2; ++r) {
+      Simd::template fetch<kChunks>(ahead.y[r], strip.luma);
+      if constexpr (kLayout != Layout::grey) {
+        Simd::template fetch<kChromaChunks>(ahead.u[r], strip.chroma);
+        if constexpr (kV == 0) Simd::template fetch<kChromaChunks>(ahead.v[r], strip.chroma);
+      }
+    }
+    for (int p = 0; p < 3; ++p) prefetch_line<Simd>(ahead.out + strip.column + p * plane_bytes);
+  }
+
+  template <int kCount>
+  static Reg sample(const std::uint8_t* const* rows, const Taps& taps, int component,
+                    const typename L::Weights& down) {
+    const typename L::Weights across(Simd::load(&taps.fraction));
+    return L::bilinear(Simd::template lookup<kCount>(rows[0], taps, component),
+                       Simd::template lookup<kCount>(rows[1], taps, component), down, across);
+  }
+
+  void render_strip(const Strip<Taps>& strip, const Row& row, const Vertical& down) const {
+    const Reg light = color.light(sample<kChunks>(row.y, strip.luma, 0, down.luma));
+    std::uint8_t* const out = row.out + strip.column;
     if constexpr (kLayout == Layout::grey) {
-      Simd::store(at, plane_bytes, light, light, light);
+      Simd::store(out, plane_bytes, light, light, light);
     } else {
-      const auto& taps = strip->chroma;
-      const typename L::Weights chroma_across(Simd::load(&taps.fraction));
-      const Reg u = L::bilinear(Simd::template lookup<kChromaChunks>(row.u[0], taps, 0),
-                                Simd::template lookup<kChromaChunks>(row.u[1], taps, 0),
-                                chroma_down, chroma_across);
-      const Reg v = L::bilinear(Simd::template lookup<kChromaChunks>(row.v[0], taps, kV),
-                                Simd::template lookup<kChromaChunks>(row.v[1], taps, kV),
-                                chroma_down, chroma_across);
+      const Reg u = sample<kChromaChunks>(row.u, strip.chroma, 0, down.chroma);
+      const Reg v = sample<kChromaChunks>(row.v, strip.chroma, kV, down.chroma);
       if constexpr (kLayout == Layout::identity) {
-        Simd::store(at, plane_bytes, color.light(v), light, color.light(u));
+        Simd::store(out, plane_bytes, color.light(v), light, color.light(u));
       } else {
         const Reg green =
             Simd::add(Simd::mul_q15(u, color.green_u), Simd::mul_q15(v, color.green_v));
-        Simd::store(at, plane_bytes, Simd::add(light, Simd::mul_q15(v, color.red_v)),
+        Simd::store(out, plane_bytes, Simd::add(light, Simd::mul_q15(v, color.red_v)),
                     Simd::add(light, green), Simd::add(light, Simd::mul_q15(u, color.blue_u)));
       }
     }
   }
-}
+};
 
 template <typename Simd, Layout kLayout, int kChunks>
 void render_rows(const Tile& tile, const Strips<typename Simd::Taps>& plan) {
-  const typename Lanes<Simd>::Colors color(tile.color);
+  using Weights = typename Lanes<Simd>::Weights;
+  using R = Renderer<Simd, kLayout, kChunks>;
+  const R renderer{typename Lanes<Simd>::Colors(tile.color), tile.plane_bytes};
   for (std::int32_t y = tile.rows.begin; y < tile.rows.end; ++y) {
-    const RowSource row = row_source(tile, y);
-    prefetch_row(tile, y + kRowsAhead, plan.luma, plan.chroma);
-    render_row<Simd, kLayout, kChunks>(plan.first, plan.last, row, color,
-                                       tile.out + y * tile.row_bytes, tile.plane_bytes);
+    const Row row = row_of(tile, y);
+    const Row ahead = row_of(tile, y + kRowsAhead);
+    const typename R::Vertical down{Weights(Simd::broadcast(row.luma_fraction)),
+                                    Weights(Simd::broadcast(row.chroma_fraction))};
+    for (const auto* strip = plan.first; strip != plan.last; ++strip) {
+      renderer.fetch(*strip, ahead);
+      renderer.render_strip(*strip, row, down);
+    }
   }
 }
 

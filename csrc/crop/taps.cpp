@@ -13,6 +13,12 @@ struct PlaneLayout {
   std::int32_t row_bytes;
 };
 
+// Bytes of a row, from begin to before end.
+struct Span {
+  std::int32_t begin;
+  std::int32_t end;
+};
+
 Span bytes_of(std::span<const Tap> taps, const PlaneLayout& plane) {
   std::int32_t low = taps.front().first;
   std::int32_t high = low;
@@ -61,8 +67,6 @@ int fill(std::span<const Tap> taps, const PlaneLayout& plane, Taps& out) {
   return chunks;
 }
 
-Span join(Span a, Span b) { return {std::min(a.begin, b.begin), std::max(a.end, b.end)}; }
-
 }  // namespace
 
 template <typename Taps>
@@ -89,9 +93,6 @@ bool plan_strips(const Tile& tile, Strips<Taps>& strips) {
     strip.column = column;
     strips.luma_chunks = std::max(strips.luma_chunks, fill(y, luma, strip.luma));
     strips.chroma_chunks = std::max(strips.chroma_chunks, fill(c, chroma, strip.chroma));
-    const bool first = strips.strips.size() == 1;
-    strips.luma = first ? bytes_of(y, luma) : join(strips.luma, bytes_of(y, luma));
-    strips.chroma = first ? bytes_of(c, chroma) : join(strips.chroma, bytes_of(c, chroma));
     more = column + kColumns < tile.columns.end;
   }
   strips.first = strips.strips.data();

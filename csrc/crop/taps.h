@@ -66,12 +66,6 @@ struct Strip {
   std::int32_t column;  // of the crop
 };
 
-// The bytes that a tile's rows are read in, for prefetching.
-struct Span {
-  std::int32_t begin = 0;
-  std::int32_t end = 0;
-};
-
 template <typename Taps>
 struct Strips {
   std::vector<Strip<Taps>> strips;
@@ -79,8 +73,6 @@ struct Strips {
   const Strip<Taps>* last = nullptr;
   int luma_chunks = 0;  // most that a group needs
   int chroma_chunks = 0;
-  Span luma;
-  Span chroma;
 };
 
 // Covers the columns of `tile` that lie inside its frame. False where this way of reading does not

@@ -10,11 +10,34 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, TypeVar, cast
+from typing import cast
 
 import typer
 
 from export.action import command as action_command
+from export.cli_options import (
+    Border,
+    ColorOption,
+    DetectorLayout,
+    DetectorLayoutOption,
+    Expansion,
+    GeometryOption,
+    Joints,
+    Letterbox,
+    Licence,
+    MaxBoxes,
+    Mean,
+    NmsIou,
+    OnnxFile,
+    Output,
+    PersonClass,
+    PoseLayout,
+    PoseLayoutOption,
+    Scale,
+    Size,
+    Source,
+    Std,
+)
 from export.detector import DetectorOptions, export_detector
 from export.front import Color, InputOptions
 from export.options import (
@@ -28,7 +51,7 @@ from export.options import (
 )
 from export.pose import PoseOptions, export_pose
 from poseact_engine.errors import PoseActError
-from poseact_engine.manifest import Geometry, Placement
+from poseact_engine.manifest import DetectorManifest, Geometry, Placement, PoseManifest
 
 app = typer.Typer(
     name="export",
@@ -39,113 +62,25 @@ app = typer.Typer(
 )
 
 
-class DetectorLayout(Enum):
-    yolox = "yolox"
-    rtmdet = "rtmdet"
-
-
-class PoseLayout(Enum):
-    heatmap = "heatmap"
-    simcc = "simcc"
-
-
-class ColorOrder(Enum):
-    bgr = "bgr"
-    rgb = "rgb"
-
-
-class LetterboxPlace(Enum):
-    top_left = "top_left"
-    center = "center"
-
-
-class PoseGeometry(Enum):
-    default = "default"
-    udp = "udp"
-
-
-Choice = TypeVar("Choice", bound=Enum)
-
-OnnxFile = Annotated[Path | None, typer.Option("--onnx", help="The foreign ONNX file. Required.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write. Required.")]
-ColorOption = Annotated[
-    ColorOrder | None,
-    typer.Option("--color", help="Channel order of the network's input. Required."),
-]
-Mean = Annotated[
-    str | None,
-    typer.Option(
-        help="Subtracted per channel, in the network's order, after --scale. Required. "
-        "YOLOX 0,0,0; RTMDet (bgr) 103.53,116.28,123.675; ImageNet (rgb) 0.485,0.456,0.406."
-    ),
-]
-Std = Annotated[
-    str | None,
-    typer.Option(
-        help="Divides per channel. Required. YOLOX 1,1,1; RTMDet (bgr) 57.375,57.12,58.395; "
-        "ImageNet (rgb) 0.229,0.224,0.225."
-    ),
-]
-Scale = Annotated[
-    str | None,
-    typer.Option(
-        help="Multiplies the grey levels 0 to 255 first; a fraction may be given. Required. "
-        "1, or 1/255 with ImageNet's mean and std."
-    ),
-]
-Border = Annotated[
-    str | None,
-    typer.Option(
-        help="R,G,B of what lies outside the picture. Required. Detectors 114,114,114; "
-        "HRNet and TinyPose 0,0,0."
-    ),
-]
-Size = Annotated[
-    str | None,
-    typer.Option(help="HEIGHTxWIDTH of the input; required where the file leaves it open."),
-]
-Source = Annotated[str | None, typer.Option(help="Where the weights come from. Required.")]
-Licence = Annotated[str | None, typer.Option(help="Licence of the weights. Required.")]
-
-
-def _value(choice: Choice | None) -> str | None:
+def _value(choice: Enum | None) -> str | None:
     return None if choice is None else str(choice.value)
 
 
 @app.command()
 def detector(
     onnx: OnnxFile = None,
-    layout: Annotated[
-        DetectorLayout | None, typer.Option(help="Form of the network's output. Required.")
-    ] = None,
+    layout: DetectorLayoutOption = None,
     output: Output = None,
     size: Size = None,
     color: ColorOption = None,
     mean: Mean = None,
     std: Std = None,
     scale: Scale = None,
-    letterbox: Annotated[
-        LetterboxPlace | None,
-        typer.Option(help="Place of the picture in the input. Required. YOLOX, RTMDet top_left."),
-    ] = None,
+    letterbox: Letterbox = None,
     border: Border = None,
-    nms_iou: Annotated[
-        str | None,
-        typer.Option(
-            help="Boxes that overlap a better one by more go; none: the network needs no "
-            "suppression. Required. YOLOX 0.45, RTMDet 0.6."
-        ),
-    ] = None,
-    max_boxes: Annotated[
-        int | None,
-        typer.Option(
-            help="Best boxes kept, 1 to 300; some 15 of them may be one person. Required."
-        ),
-    ] = None,
-    person_class: Annotated[
-        int | None,
-        typer.Option(help="Index of the person; required with several classes. COCO 0."),
-    ] = None,
+    nms_iou: NmsIou = None,
+    max_boxes: MaxBoxes = None,
+    person_class: PersonClass = None,
     source: Source = None,
     licence: Licence = None,
 ) -> None:
@@ -165,38 +100,23 @@ def detector(
         source=given["source"],
         licence=given["licence"],
     )
-    written = export_detector(Path(given["onnx"]), Path(given["output"]), options)
-    typer.echo(
-        f"{output}: detector {written.width}x{written.height}, best {written.max_boxes} boxes, "
-        f"sha256 {written.sha256[:12]}"
-    )
+    _report(output, export_detector(Path(given["onnx"]), Path(given["output"]), options))
 
 
 @app.command()
 def pose(
     onnx: OnnxFile = None,
-    layout: Annotated[
-        PoseLayout | None, typer.Option(help="Form of the network's output. Required.")
-    ] = None,
+    layout: PoseLayoutOption = None,
     output: Output = None,
     size: Size = None,
     color: ColorOption = None,
     mean: Mean = None,
     std: Std = None,
     scale: Scale = None,
-    geometry: Annotated[
-        PoseGeometry | None,
-        typer.Option(help="How crops were cut in training. Required. HRNet, TinyPose default."),
-    ] = None,
-    expansion: Annotated[
-        float | None,
-        typer.Option(help="Growth of the box into its crop. Required. HRNet, TinyPose 1.25."),
-    ] = None,
+    geometry: GeometryOption = None,
+    expansion: Expansion = None,
     border: Border = None,
-    joints: Annotated[
-        str | None,
-        typer.Option(help="coco17, or the joints' names with commas, in order. Required."),
-    ] = None,
+    joints: Joints = None,
     source: Source = None,
     licence: Licence = None,
 ) -> None:
@@ -215,14 +135,15 @@ def pose(
         source=given["source"],
         licence=given["licence"],
     )
-    written = export_pose(Path(given["onnx"]), Path(given["output"]), options)
-    typer.echo(
-        f"{output}: pose {written.width}x{written.height}, {len(written.joints)} joints, "
-        f"sha256 {written.sha256[:12]}"
-    )
+    _report(output, export_pose(Path(given["onnx"]), Path(given["output"]), options))
 
 
 app.command("action")(action_command)
+
+
+def _report(output: Path | None, written: DetectorManifest | PoseManifest) -> None:
+    size = f"{written.width}x{written.height}"
+    typer.echo(f"{output}: {written.task} {size}, sha256 {written.sha256[:12]}")
 
 
 def _input_options(given: dict[str, str], size: str | None) -> InputOptions:

@@ -53,7 +53,7 @@ def output_dims(model: onnx.ModelProto, *, height: int, width: int) -> dict[str,
 
 
 def verify_batches(model: onnx.ModelProto, manifest: Manifest) -> None:
-    """Raises ExportError unless batches of 2 and 5 pictures equal five single runs."""
+    """Raises ExportError unless batches of 2 and 5 pictures equal five single, finite runs."""
     contract = contract_of(manifest)
     shape = (max(_BATCHES), *contract.input.shape)
     pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -65,6 +65,11 @@ def verify_batches(model: onnx.ModelProto, manifest: Manifest) -> None:
         raise ExportError(
             f"export: the adapted graph does not run with a dynamic batch: {error}"
         ) from error
+    if not all(np.isfinite(output).all() for single in singles for output in single):
+        raise ExportError(
+            "export: expected finite outputs, got some that are not; mean, std or scale may be "
+            "wrong, or the file may decode its boxes already"
+        )
     for size, batch in zip(_BATCHES, batches, strict=True):
         for i, spec in enumerate(contract.outputs):
             _compare(spec.name, batch[i], np.concatenate([s[i] for s in singles[:size]]))

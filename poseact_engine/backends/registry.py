@@ -35,8 +35,12 @@ class BackendEntry:
 
 
 def _open_onnxruntime(data: bytes, manifest: Manifest, threads: int) -> Model:
-    from poseact_engine.backends.onnxruntime import OnnxRuntimeModel  # imported only when chosen
-
+    try:
+        from poseact_engine.backends.onnxruntime import OnnxRuntimeModel  # only when chosen
+    except ImportError as error:
+        raise DependencyError(
+            f"onnxruntime is installed but cannot be imported: {error}"
+        ) from error
     return OnnxRuntimeModel(data, manifest, threads=threads)
 
 

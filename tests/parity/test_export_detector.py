@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 
 from export.detector import DetectorOptions, export_detector
 from export.front import InputOptions
@@ -152,6 +153,23 @@ def test_options_that_do_not_fit_the_file(
     with pytest.raises(ExportError, match=words):
         export_detector(foreign, tmp_path / "d.onnx", dataclasses.replace(OPTIONS, **change))
     assert not (tmp_path / "d.onnx").exists()
+
+
+def test_boxes_that_are_decoded_already(tmp_path: Path) -> None:
+    """Some YOLOX files decode inside; decoding twice gives exp(size in pixels)."""
+    foreign = foreign_yolox(tmp_path / "f.onnx", SIZE, classes=3)
+    model = onnx.load(str(foreign))
+    last = model.graph.node[-1]
+    scale = numpy_helper.from_array(np.float32([100, 100, 200, 200, 1, 1, 1, 1]), "decoded")
+    model.graph.initializer.append(scale)
+    shown = helper.make_node("Abs", [last.input[0]], ["shown"])
+    scaled = helper.make_node("Mul", ["shown", "decoded"], ["scaled"])
+    last.input[0] = "scaled"
+    model.graph.node.insert(len(model.graph.node) - 1, shown)
+    model.graph.node.insert(len(model.graph.node) - 1, scaled)
+    onnx.save(model, str(foreign))
+    with pytest.raises(ExportError, match="decode its boxes already"):
+        export_detector(foreign, tmp_path / "d.onnx", OPTIONS)
 
 
 def test_open_size_is_asked_for(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 def build_info() -> dict[str, Any]: ...
 
 # ---------------------------------------------------------------- frames
-PixelFormat = Literal["nv12", "i420", "i422", "i444", "grey"]
-ColorMatrix = Literal["bt601", "bt709", "bt2020", "smpte240m", "fcc", "identity"]
-ColorRange = Literal["limited", "full"]
-ChromaSiting = Literal["left", "center", "topleft", "top", "bottomleft", "bottom"]
-Orientation = Literal[
+_PixelFormat = Literal["nv12", "i420", "i422", "i444", "grey"]
+_ColorMatrix = Literal["bt601", "bt709", "bt2020", "smpte240m", "fcc", "identity"]
+_ColorRange = Literal["limited", "full"]
+_ChromaSiting = Literal["left", "center", "topleft", "top", "bottomleft", "bottom"]
+_Orientation = Literal[
     "normal",
     "mirror_x",
     "rotate_180",
@@ -36,11 +36,11 @@ class Frame:
     def from_planes(
         planes: list[NDArray[np.uint8]],
         *,
-        format: PixelFormat,
-        matrix: ColorMatrix,
-        range: ColorRange,
-        siting: ChromaSiting = "left",
-        orientation: Orientation = "normal",
+        format: _PixelFormat,
+        matrix: _ColorMatrix,
+        range: _ColorRange,
+        siting: _ChromaSiting = "left",
+        orientation: _Orientation = "normal",
         pts: int = 0,
         time_base: tuple[int, int] = (1, 1),
         stream: int = 0,
@@ -58,15 +58,15 @@ class Frame:
     @property
     def planes(self) -> list[NDArray[np.uint8]]: ...
     @property
-    def format(self) -> PixelFormat: ...
+    def format(self) -> _PixelFormat: ...
     @property
-    def matrix(self) -> ColorMatrix: ...
+    def matrix(self) -> _ColorMatrix: ...
     @property
-    def range(self) -> ColorRange: ...
+    def range(self) -> _ColorRange: ...
     @property
-    def siting(self) -> ChromaSiting: ...
+    def siting(self) -> _ChromaSiting: ...
     @property
-    def orientation(self) -> Orientation: ...
+    def orientation(self) -> _Orientation: ...
     @property
     def device(self) -> Literal["cpu", "cuda"]: ...
     @property

@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -18,8 +19,8 @@ namespace py = pybind11;
 
 inline constexpr py::ssize_t kAny = -1;  // a dimension that may have any size
 
-// Checks dtype, C order and shape; "who: expected float32 [N, 4] (C-contiguous), got ..." otherwise.
-// Returns the array's elements; valid as long as the caller holds `array`.
+// Checks dtype, C order and shape; a ShapeError "who: expected a C-contiguous float32 array [*, 4],
+// got ..." otherwise. Returns the array's elements; valid as long as the caller holds `array`.
 template <typename T>
 std::span<const T> view(const char* who, const py::array& array,
                         std::initializer_list<py::ssize_t> shape) {

@@ -28,12 +28,17 @@ enum class ColorRange : std::uint8_t { limited, full };
 enum class ChromaSiting : std::uint8_t { left, center, topleft, top, bottomleft, bottom };
 
 // How stored pixels become displayed ones: the eight EXIF orientations, value = EXIF tag - 1.
-// Displayed (x, y) of a stored w x h frame reads the stored pixel
-//   normal (x, y)            mirror_x (w-1-x, y)      rotate_180 (w-1-x, h-1-y)   mirror_y (x, h-1-y)
-//   transpose (y, x)         rotate_90 (y, h-1-x)     transverse (w-1-y, h-1-x)   rotate_270 (w-1-y, x)
+// Displayed (x, y) of a stored w x h frame reads the stored pixel that stands beside the name.
 // rotate_90 means: shown turned by 90 degrees clockwise.
 enum class Orientation : std::uint8_t {
-  normal, mirror_x, rotate_180, mirror_y, transpose, rotate_90, transverse, rotate_270
+  normal,      // (x, y)
+  mirror_x,    // (w-1-x, y)
+  rotate_180,  // (w-1-x, h-1-y)
+  mirror_y,    // (x, h-1-y)
+  transpose,   // (y, x)
+  rotate_90,   // (y, h-1-x)
+  transverse,  // (w-1-y, h-1-x)
+  rotate_270   // (w-1-y, x)
 };
 
 constexpr bool swaps_axes(Orientation o) { return o >= Orientation::transpose; }
@@ -49,8 +54,8 @@ struct Plane {
 };
 
 // One picture in YUV planes with all that is needed to read it as RGB and to place it in time.
-// Shares its memory (`owner` keeps decoder buffers or an embedding program's arrays alive); copying a
-// Frame copies no pixel. Immutable once made, so any thread may read it.
+// Shares its memory (`owner` keeps decoder buffers or an embedding program's arrays alive); copying
+// a Frame copies no pixel. Immutable once made, so any thread may read it.
 struct Frame {
   PixelFormat format = PixelFormat::i420;
   ColorMatrix matrix = ColorMatrix::bt709;
@@ -58,12 +63,12 @@ struct Frame {
   ChromaSiting siting = ChromaSiting::left;
   Orientation orientation = Orientation::normal;
   Device device = Device::cpu;
-  std::int32_t width = 0;   // stored pixels, cropping applied, before orientation
+  std::int32_t width = 0;  // stored pixels, cropping applied, before orientation
   std::int32_t height = 0;
   std::array<Plane, 3> planes{};
   std::int32_t stream = 0;  // index of the camera within its mux
   std::int64_t index = 0;   // frames of this stream before this one (delivered, skipped or dropped)
-  std::int64_t pts = 0;     // ticks; strictly increasing within a stream when it comes from a Reader
+  std::int64_t pts = 0;     // ticks; strictly increasing within a stream that a Reader delivers
   TimeBase time_base{};
   std::shared_ptr<const void> owner;
 

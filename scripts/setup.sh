@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: scripts/setup.sh [EXTRA...]
+# System packages, .venv, what pyproject.toml asks for (with the extras cpu, video, train, test and
+# those named), and the project itself, editable. Stamps make a second run quick.
+source "$(dirname "$0")/common.sh"
+
+# An open range would bring PyTorch's CUDA packages: gigabytes that no test here uses.
+TORCH="torch==2.13.0"
+TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+# Without its OpenCV, which would overwrite the headless one; tests use its CLEAR metrics only.
+TRACKEVAL="trackeval==1.3.0"
+
+answers() {
+  "$VENV/bin/python" - "$1" <<'END' 2>/dev/null
+import sys, urllib.request
+urllib.request.urlopen(sys.argv[1], timeout=3).close()
+END
+}
+
+install_dependencies() {
+  local index=()
+  say "python packages into $VENV"
+  if answers "$TORCH_CPU_INDEX/torch/"; then index=(--extra-index-url "$TORCH_CPU_INDEX"); fi
+  "$VENV/bin/python" scripts/requirements.py "$@" |
+    "$VENV/bin/pip" install -q "${index[@]}" "$TORCH" -r /dev/stdin
+  "$VENV/bin/pip" install -q --no-deps "$TRACKEVAL"
+}
+
+# The extension lies in the virtual environment, the Python files are read where they are.
+build_extension() {
+  say "building the extension"
+  "$VENV/bin/pip" install -q --no-deps --no-build-isolation \
+    --config-settings=cmake.define.POSEACT_WERROR=ON --editable .
+}
+
+scripts/apt_packages.sh
+extras=(cpu video train test "$@")
+stamps=$VENV/.stamps
+if [ ! -x "$VENV/bin/python" ]; then "$(scripts/find_python.sh)" -m venv "$VENV"; fi
+mkdir -p "$stamps"
+
+key=$(echo "${extras[*]}" | cat - pyproject.toml scripts/setup.sh | sha256sum | cut -c1-16)
+if [ ! -e "$stamps/packages-$key" ]; then
+  install_dependencies "${extras[@]}"
+  touch "$stamps/packages-$key"
+fi
+
+if [ ! -e "$stamps/built" ] || [ -n "$(find csrc cmake CMakeLists.txt pyproject.toml scripts/build_backend.py \
+  -newer "$stamps/built" -print -quit)" ]; then
+  touch "$stamps/building" # what changes during the build is built again
+  build_extension
+  mv "$stamps/building" "$stamps/built"
+fi

@@ -24,7 +24,7 @@ from tests.foreign_models import foreign_heatmap, foreign_yolox
 from tests.models import make_detector, make_pose
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMON = ["--color", "bgr", "--mean", "0,0,0", "--std", "1,1,1", "--border", "114,114,114"]
+COMMON = ["--color", "bgr", "--mean", "128,128,128", "--std", "60,60,60", "--border", "9,9,9"]
 COMMON += ["--source", "made by code", "--licence", "Apache-2.0"]
 DETECTOR = [*COMMON, "--layout", "yolox", "--scale", "1", "--letterbox", "top_left"]
 DETECTOR += ["--nms-iou", "none", "--max-boxes", "20", "--person-class", "0"]

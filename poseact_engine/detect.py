@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from poseact_engine import _core, geometry
+from poseact_engine import geometry
+from poseact_engine._core import crop, nms
 from poseact_engine.backends.base import Model
 from poseact_engine.config import DetectConfig
 from poseact_engine.errors import ManifestError
@@ -74,7 +75,7 @@ class DetectStage:
         found = [(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32))]
         for start in range(0, len(rows), config.max_batch):
             part = slice(start, start + config.max_batch)
-            images = _core.crop(
+            images = crop(
                 frames,
                 rows[part],
                 windows[part],
@@ -84,7 +85,7 @@ class DetectStage:
                 out=self._images[: len(rows[part])],
             )
             boxes, scores = self._model.run(images)
-            kept, kept_scores, image = _core.nms(
+            kept, kept_scores, image = nms(
                 boxes,
                 scores,
                 min_score=config.min_score,

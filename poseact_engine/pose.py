@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from poseact_engine import _core, geometry
+from poseact_engine import geometry
+from poseact_engine._core import crop
 from poseact_engine.backends.base import Model
 from poseact_engine.config import PoseConfig
 from poseact_engine.errors import ManifestError
@@ -45,7 +46,7 @@ class PoseStage:
         keypoints = np.empty((len(windows), len(m.joints), 3), np.float32)  # [M, K, 3]
         for start in range(0, len(windows), self._config.max_batch):
             part = slice(start, start + self._config.max_batch)
-            crops = _core.crop(
+            crops = crop(
                 frames,
                 tracks.frame[part],
                 windows[part],

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper
 
@@ -187,19 +186,18 @@ def make_action(
     for axis in (0, 1):
         bounds = [b.constant([v], np.int64) for v in (axis, axis + 1, 3)]
         line = b.node("Slice", [pose, *bounds])
-        axes = b.constant([1, 2, 3], np.int64)
-        high, low = (b.node(op, [line, axes], keepdims=0) for op in ("ReduceMax", "ReduceMin"))
+        ends = [b.constant([1, 2, 3], np.int64)]
+        high, low = (b.node(op, [line, *ends], keepdims=0) for op in ("ReduceMax", "ReduceMin"))
         spreads.append(b.node("Sub", [high, low]))
     total = b.node("Max", [b.node("Add", spreads), b.constant(1e-6)])
     ratio = b.node("Div", [b.node("Sub", spreads), total])
     lying = b.node("Sigmoid", [b.node("Mul", [ratio, b.constant(20.0)])])
     standing = b.node("Sub", [b.constant(1.0), lying])
-    axis1 = b.constant([1], np.int64)
-    columns = [b.node("Unsqueeze", [v, axis1]) for v in (lying, standing)]
+    columns = [b.node("Unsqueeze", [v, b.constant([1], np.int64)]) for v in (lying, standing)]
     known = np.zeros((2, len(classes)), np.float32)
     known[0, classes.index("lying_down")] = known[1, classes.index("standing")] = 1
-    both = b.node("Concat", columns, axis=1)
-    b.node("MatMul", [both, b.constant(known)], output="probabilities")
+    chances = b.node("Concat", columns, axis=1)
+    b.node("MatMul", [chances, b.constant(known)], output="probabilities")
     manifest = ActionManifest(
         task="action",
         precision="fp32",
@@ -213,7 +211,3 @@ def make_action(
         normalise="body",
     )
     return _finish(b, manifest, path)
-
-
-def load(path: Path) -> onnx.ModelProto:
-    return onnx.load(str(path))

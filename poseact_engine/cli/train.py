@@ -58,7 +58,7 @@ def train_action(
     output: Output,
     *,
     exclude: Exclude = None,
-    epochs: Epochs = 30,
+    epochs: Epochs = 20,
     epoch_windows: EpochWindows = 8192,
     batch_size: BatchSize = 128,
     seed: Seed = 0,

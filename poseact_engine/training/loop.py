@@ -28,7 +28,7 @@ OnEpoch = Callable[["Epoch"], None]
 class LoopConfig:
     """How long and how fast to learn."""
 
-    epochs: int = 30
+    epochs: int = 20
     epoch_windows: int = 8192
     """Windows drawn for one epoch; classes, and the sources within a class, equally often."""
     batch_size: int = 128

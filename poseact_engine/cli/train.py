@@ -67,7 +67,7 @@ def train_action(
     dropout: Dropout = 0.0,
     lr: Rate = 1e-3,
     validation: Validation = 0.25,
-    least_fall: LeastFall = 0.1,
+    least_fall: LeastFall = 0.25,
     normalise: Normalise = "body",
     threads: Threads = 2,
 ) -> None:

@@ -41,7 +41,7 @@ class TrainConfig:
     exclude: tuple[str, ...] = ()
     validation: float = 0.25
     """Share of subjects or trials held out."""
-    least_fall: float = 0.1
+    least_fall: float = 0.25
     """Falls are learnt from windows in which the body moves this far, in pose heights."""
     model: LstmConfig = field(default_factory=LstmConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)

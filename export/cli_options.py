@@ -78,7 +78,11 @@ Licence = Annotated[str | None, typer.Option(help="Licence of the weights. Requi
 
 
 DetectorLayoutOption = Annotated[
-    DetectorLayout | None, typer.Option(help="Form of the network's output. Required.")
+    DetectorLayout | None,
+    typer.Option(
+        help="Form of the output. Required. yolox: boxes still to be decoded; rtmdet: decoded "
+        "boxes, with or without suppression inside (whatever mmdeploy wrote)."
+    ),
 ]
 Letterbox = Annotated[
     LetterboxPlace | None,

@@ -47,8 +47,11 @@ def detector(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pose network with real work in it."""
-    folder = tmp_path_factory.mktemp("net")
-    foreign = foreign_heatmap(folder / "f.onnx", SIZE, joints=5)
+    return adapted_network(tmp_path_factory.mktemp("net"), SIZE)
+
+
+def adapted_network(folder: Path, size: tuple[int, int]) -> Path:
+    foreign = foreign_heatmap(folder / "f.onnx", size, joints=5)
     plain = InputOptions(
         color="rgb", mean=(128, 128, 128), std=(60, 60, 60), scale=1.0, border=(0, 0, 0), size=None
     )
@@ -208,10 +211,11 @@ def test_closed_model_is_an_error_and_closing_twice_is_not(detector: Path) -> No
         model.run(images(4))
 
 
-def test_gil_is_released(network: Path) -> None:
-    """Python goes on while the backend computes: a counter moves during the call."""
-    model = open_model(network, task="pose", threads=1)
-    crops = pictures(256, SIZE)
+def test_gil_is_released(tmp_path: Path) -> None:
+    """Python goes on while the backend computes: a counter moves during one call into it."""
+    size = (1024, 768)
+    model = open_model(adapted_network(tmp_path, size), task="pose", threads=1)
+    crops = pictures(4, size)
     count, stop = 0, threading.Event()
 
     def tick() -> None:

@@ -247,13 +247,9 @@ def made_windows(length: int, joints: int) -> NDArray[np.float32]:
 
 
 def _load(weights: Path) -> ActionCheckpoint:
-    try:
-        import torch  # noqa: F401  # to tell its absence from every other import error
-    except ImportError as error:
-        raise DependencyError(
-            "export action needs torch, which is not installed;"
-            " try: pip install 'poseact-engine[train]'"
-        ) from error
+    from poseact_engine.training.dependency import import_torch
+
+    import_torch()
     from poseact_engine.training.checkpoint import load_checkpoint
 
     return load_checkpoint(weights)

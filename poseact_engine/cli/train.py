@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from poseact_engine.errors import DependencyError, SinkError
+from poseact_engine.errors import SinkError
 
 if TYPE_CHECKING:
     from poseact_engine.training.action import Prepared, TrainConfig
@@ -75,7 +75,9 @@ def train_action(
 
     Sequences are split by subject or trial, both cameras together; accuracy is of those held out.
     """
-    _import_torch().set_num_threads(threads)
+    from poseact_engine.training.dependency import import_torch
+
+    import_torch().set_num_threads(threads)
     from poseact_engine.training.action import TrainConfig
     from poseact_engine.training.loop import LoopConfig
     from poseact_engine.training.models.lstm import LstmConfig
@@ -133,13 +135,3 @@ def _learn(config: TrainConfig, prepared: Prepared, console: Console) -> Trained
             bar.update(task, advance=1, description=text)
 
         return action.learn(config, prepared, on_epoch=show)
-
-
-def _import_torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise DependencyError(
-            "training needs torch, which is not installed; try: pip install 'poseact-engine[train]'"
-        ) from error
-    return torch

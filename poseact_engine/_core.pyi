@@ -182,6 +182,7 @@ def nms(
 
 # ---------------------------------------------------------------- track
 def assign(costs: NDArray[np.float64]) -> NDArray[np.int32]: ...
+
 @final
 class Tracker:
     def __init__(

@@ -3,83 +3,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from poseact_engine.errors import ConfigError
+from poseact_engine.config_checks import (
+    FromMapping,
+    check,
+    check_count,
+    check_fraction,
+    check_seconds,
+    checked_path,
+    is_number,
+)
 
 BackendChoice = Literal["auto", "onnxruntime", "tensorrt", "openvino"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 
-def _check(ok: bool, where: str, expected: str, got: object) -> None:
-    if not ok:
-        raise ConfigError(f"{where}: expected {expected}, got {got!r}")
-
-
-def _fraction(where: str, **values: float) -> None:
-    for name, value in values.items():
-        _check(
-            not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= 1,
-            f"{where}.{name}",
-            "a number from 0 to 1",
-            value,
-        )
-
-
-def _seconds(where: str, **values: float) -> None:
-    for name, value in values.items():
-        _check(
-            not isinstance(value, bool)
-            and isinstance(value, int | float)
-            and math.isfinite(value)
-            and value >= 0,
-            f"{where}.{name}",
-            "seconds, 0 or more",
-            value,
-        )
-
-
-def _count(where: str, *, least: int = 1, **values: int) -> None:
-    for name, value in values.items():
-        _check(
-            not isinstance(value, bool) and isinstance(value, int) and value >= least,
-            f"{where}.{name}",
-            f"a whole number, {least} or more",
-            value,
-        )
-
-
-class _FromMapping:
-    """Builds a config from plain data (JSON, TOML); unknown keys are errors."""
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        return cls._from_keys(values)
-
-    @classmethod
-    def _from_keys(cls, values: Mapping[str, Any]) -> Self:
-        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]  # subclasses are dataclasses
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ConfigError(
-                f"{cls.__name__}: expected keys among {sorted(known)}, got unknown {unknown}"
-            )
-        missing = sorted(
-            f.name
-            for f in fields(cls)  # type: ignore[arg-type]
-            if f.name not in values and f.default is MISSING and f.default_factory is MISSING
-        )
-        if missing:
-            raise ConfigError(f"{cls.__name__}: expected the keys {missing}, got {sorted(values)}")
-        return cls(**values)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceConfig(_FromMapping):
+class SourceConfig(FromMapping):
     """How sources are read."""
 
     every: int = 1
@@ -94,19 +38,21 @@ class SourceConfig(_FromMapping):
     read_timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
-        _count(
+        check_count(
             "source",
             every=self.every,
             queue_frames=self.queue_frames,
             decode_threads=self.decode_threads,
         )
         if self.max_frames is not None:
-            _count("source", max_frames=self.max_frames)
-        _seconds("source", open_timeout_s=self.open_timeout_s, read_timeout_s=self.read_timeout_s)
+            check_count("source", max_frames=self.max_frames)
+        check_seconds(
+            "source", open_timeout_s=self.open_timeout_s, read_timeout_s=self.read_timeout_s
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectConfig(_FromMapping):
+class DetectConfig(FromMapping):
     """The detector stage."""
 
     model: Path
@@ -120,13 +66,15 @@ class DetectConfig(_FromMapping):
     """Frames in one inference call; larger steps are split."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "model", Path(self.model))
-        _fraction("detect", min_score=self.min_score)
-        _count("detect", every=self.every, max_people=self.max_people, max_batch=self.max_batch)
+        object.__setattr__(self, "model", checked_path("detect.model", self.model))
+        check_fraction("detect", min_score=self.min_score)
+        check_count(
+            "detect", every=self.every, max_people=self.max_people, max_batch=self.max_batch
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrackConfig(_FromMapping):
+class TrackConfig(FromMapping):
     """ByteTrack; all durations are seconds of stream time."""
 
     high_score: float = 0.5
@@ -151,7 +99,7 @@ class TrackConfig(_FromMapping):
     frames that the detector sees."""
 
     def __post_init__(self) -> None:
-        _fraction(
+        check_fraction(
             "track",
             high_score=self.high_score,
             low_score=self.low_score,
@@ -160,14 +108,14 @@ class TrackConfig(_FromMapping):
             low_match_iou=self.low_match_iou,
             new_match_iou=self.new_match_iou,
         )
-        _seconds("track", confirm_s=self.confirm_s, coast_s=self.coast_s, lost_s=self.lost_s)
-        _check(
+        check_seconds("track", confirm_s=self.confirm_s, coast_s=self.coast_s, lost_s=self.lost_s)
+        check(
             self.low_score <= self.high_score,
             "track.high_score",
             f"low_score ({self.low_score}) or more",
             self.high_score,
         )
-        _check(
+        check(
             self.coast_s <= self.lost_s,
             "track.coast_s",
             f"at most lost_s ({self.lost_s})",
@@ -176,7 +124,7 @@ class TrackConfig(_FromMapping):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoseConfig(_FromMapping):
+class PoseConfig(FromMapping):
     """The pose stage."""
 
     model: Path
@@ -184,12 +132,12 @@ class PoseConfig(_FromMapping):
     """Crops in one inference call; larger steps are split."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "model", Path(self.model))
-        _count("pose", max_batch=self.max_batch)
+        object.__setattr__(self, "model", checked_path("pose.model", self.model))
+        check_count("pose", max_batch=self.max_batch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WindowConfig(_FromMapping):
+class WindowConfig(FromMapping):
     """The ring buffers of poses; length and rate come from the action model's manifest."""
 
     stride: int = 1
@@ -198,13 +146,13 @@ class WindowConfig(_FromMapping):
     """A joint (or a whole track) unseen for longer is not interpolated."""
 
     def __post_init__(self) -> None:
-        _count("window", stride=self.stride)
-        _seconds("window", max_gap_s=self.max_gap_s)
-        _check(self.max_gap_s <= 60, "window.max_gap_s", "60 seconds or less", self.max_gap_s)
+        check_count("window", stride=self.stride)
+        check_seconds("window", max_gap_s=self.max_gap_s)
+        check(self.max_gap_s <= 60, "window.max_gap_s", "60 seconds or less", self.max_gap_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActionConfig(_FromMapping):
+class ActionConfig(FromMapping):
     """The action stage."""
 
     model: Path
@@ -212,12 +160,12 @@ class ActionConfig(_FromMapping):
     """Windows in one inference call; larger steps are split."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "model", Path(self.model))
-        _count("action", max_batch=self.max_batch)
+        object.__setattr__(self, "model", checked_path("action.model", self.model))
+        check_count("action", max_batch=self.max_batch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentConfig(_FromMapping):
+class IncidentConfig(FromMapping):
     """When an action becomes an incident: k of the last n windows, with two thresholds."""
 
     actions: Mapping[str, tuple[float, float]] = field(
@@ -232,28 +180,29 @@ class IncidentConfig(_FromMapping):
     """An incident ends when its action was below ``leave`` for this long, or its track ended."""
 
     def __post_init__(self) -> None:
-        _count("incident", k=self.k, n=self.n)
-        _check(self.k <= self.n, "incident.k", f"at most n ({self.n})", self.k)
-        _seconds("incident", update_s=self.update_s, end_s=self.end_s)
-        for name, pair in self.actions.items():
-            _check(
-                isinstance(pair, tuple | list) and len(pair) == 2 and _are_thresholds(*pair),
-                f"incident.actions[{name!r}]",
-                "(enter, leave) with 0 <= leave < enter <= 1",
-                pair,
-            )
+        check_count("incident", k=self.k, n=self.n)
+        check(self.k <= self.n, "incident.k", f"at most n ({self.n})", self.k)
+        check_seconds("incident", update_s=self.update_s, end_s=self.end_s)
+        check(isinstance(self.actions, Mapping), "incident.actions", "a mapping", self.actions)
+        thresholds = {name: _thresholds(name, pair) for name, pair in self.actions.items()}
+        object.__setattr__(self, "actions", thresholds)  # a copy: the caller's may change
 
 
-def _are_thresholds(enter: object, leave: object) -> bool:
-    return (
-        isinstance(enter, int | float)
-        and isinstance(leave, int | float)
-        and 0 <= leave < enter <= 1
+def _thresholds(action: str, pair: Any) -> tuple[float, float]:
+    ok = (
+        isinstance(pair, tuple | list)
+        and len(pair) == 2
+        and all(map(is_number, pair))
+        and 0 <= pair[1] < pair[0] <= 1
     )
+    expected = "(enter, leave) with 0 <= leave < enter <= 1"
+    check(ok, f"incident.actions[{action!r}]", expected, pair)
+    enter, leave = pair
+    return float(enter), float(leave)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineConfig(_FromMapping):
+class EngineConfig(FromMapping):
     """Everything one engine needs."""
 
     detect: DetectConfig
@@ -273,22 +222,23 @@ class EngineConfig(_FromMapping):
     """Longest wait for a step to fill after its first frame."""
 
     def __post_init__(self) -> None:
-        _count("engine", batch_frames=self.batch_frames)
-        _seconds("engine", batch_timeout_s=self.batch_timeout_s)
+        check_count("engine", batch_frames=self.batch_frames)
+        check_seconds("engine", batch_timeout_s=self.batch_timeout_s)
         if self.threads is not None:
-            _count("engine", threads=self.threads)
+            check_count("engine", threads=self.threads)
         for name, choice, known in (
-            ("backend", self.backend, ("auto", "onnxruntime", "tensorrt", "openvino")),
-            ("device", self.device, ("auto", "cpu", "cuda")),
+            ("backend", self.backend, get_args(BackendChoice)),
+            ("device", self.device, get_args(DeviceChoice)),
         ):
-            _check(choice in known, f"engine.{name}", f"one of {', '.join(known)}", choice)
+            check(choice in known, f"engine.{name}", f"one of {', '.join(known)}", choice)
         for name, kind in _PARTS.items():
             part = getattr(self, name)
-            _check(isinstance(part, kind), f"engine.{name}", f"a {kind.__name__}", part)
+            check(isinstance(part, kind), f"engine.{name}", f"a {kind.__name__}", part)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Plain data all the way down: each part is a mapping too, or a config already."""
+        check(isinstance(values, Mapping), cls.__name__, "a mapping", values)
         parts = {
             name: kind.from_mapping(values[name])
             for name, kind in _PARTS.items()
@@ -297,7 +247,7 @@ class EngineConfig(_FromMapping):
         return cls._from_keys({**values, **parts})
 
 
-_PARTS: dict[str, type[_FromMapping]] = {
+_PARTS: dict[str, type[FromMapping]] = {
     "detect": DetectConfig,
     "pose": PoseConfig,
     "action": ActionConfig,

@@ -22,8 +22,7 @@ install_dependencies() {
   local index=()
   say "python packages into $VENV"
   if answers "$TORCH_CPU_INDEX/torch/"; then index=(--extra-index-url "$TORCH_CPU_INDEX"); fi
-  "$VENV/bin/python" scripts/requirements.py "$@" |
-    "$VENV/bin/pip" install -q "${index[@]}" "$TORCH" -r /dev/stdin
+  "$VENV/bin/pip" install -q "${index[@]}" "$TORCH" -r /dev/stdin <<<"$1"
   "$VENV/bin/pip" install -q --no-deps "$TRACKEVAL"
 }
 
@@ -40,9 +39,10 @@ stamps=$VENV/.stamps
 if [ ! -x "$VENV/bin/python" ]; then "$(scripts/find_python.sh)" -m venv "$VENV"; fi
 mkdir -p "$stamps"
 
-key=$(echo "${extras[*]}" | cat - pyproject.toml scripts/setup.sh | sha256sum | cut -c1-16)
+requirements=$("$VENV/bin/python" scripts/requirements.py "${extras[@]}")
+key=$(cat scripts/setup.sh - <<<"$requirements" | sha256sum | cut -c1-16)
 if [ ! -e "$stamps/packages-$key" ]; then
-  install_dependencies "${extras[@]}"
+  install_dependencies "$requirements"
   touch "$stamps/packages-$key"
 fi
 

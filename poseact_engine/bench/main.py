@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from poseact_engine.bench import crop
+from poseact_engine.bench import crop, pipeline
 from poseact_engine.errors import PoseActError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("crop")(crop.command)
 app.command("letterbox")(crop.letterbox_command)
+app.command("pipeline")(pipeline.command)
 
 
 def main() -> None:

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``poseact-bench pipeline``: whole runs against the usual Python loop with the same model files.
+
+Two loops, ONNX Runtime with as many threads as ours and with one; the faster one counts. Besides,
+where our CPU time goes: what is neither in a backend nor in a decoder's thread is overhead.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from poseact_engine.backends.registry import cpu_count
+from poseact_engine.bench import made_models
+from poseact_engine.bench.harness import (
+    Report,
+    Work,
+    describe_machine,
+    need,
+    rows_of,
+    time_interleaved,
+)
+from poseact_engine.bench.plain_loop import PlainLoop
+from poseact_engine.config import (
+    ActionConfig,
+    DetectConfig,
+    EngineConfig,
+    PoseConfig,
+    SourceConfig,
+)
+from poseact_engine.engine import Engine
+from poseact_engine.errors import ConfigError
+
+OURS = "ours"
+CLIP_FRAMES = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """Three model files."""
+
+    detector: Path
+    pose: Path
+    action: Path
+
+
+@dataclass(slots=True)
+class _Spent:
+    """CPU seconds of our runs."""
+
+    process_s: list[float] = field(default_factory=list)
+    backend_s: list[float] = field(default_factory=list)
+    decode_s: list[float] = field(default_factory=list)
+    frames: int = 0
+    poses: int = 0
+
+    def overhead(self) -> float:
+        """Median share of the process's CPU time that is neither in a backend nor in a decoder."""
+        rows = zip(self.process_s, self.backend_s, self.decode_s, strict=True)
+        return statistics.median((p - b - d) / p for p, b, d in rows)
+
+
+def make_clip(path: Path) -> Path:
+    """1080p H.264 of a texture that drifts: a decoder has about as much to do as with CCTV."""
+    av = need("av")
+    random = np.random.default_rng(0)
+    coarse = random.integers(40, 200, (68, 120), dtype=np.uint8)
+    picture = np.kron(coarse, np.ones((16, 16), np.uint8))[:1080]
+    picture = picture + random.integers(0, 12, picture.shape, dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 30)
+        for i in range(CLIP_FRAMES):
+            moved = np.roll(picture, (i, 3 * i), axis=(0, 1))
+            frame = av.VideoFrame.from_ndarray(moved, format="gray").reformat(format="yuv420p")
+            frame.pts = i
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def _ours(engine: Engine, clip: Path, spent: _Spent) -> Work:
+    def work(_: int) -> None:
+        cpu_s, backend_s = time.process_time(), engine.backend_cpu_s
+        with engine.run(clip) as run:
+            done = [(len(step.frames), len(step.tracks.ids)) for step in run]
+        spent.frames, spent.poses = (sum(column) for column in zip(*done, strict=True))
+        spent.process_s.append(time.process_time() - cpu_s)
+        spent.backend_s.append(engine.backend_cpu_s - backend_s)
+        readers = [stream.reader for stream in engine.streams]
+        spent.decode_s.append(sum(reader.cpu_s for reader in readers if reader is not None))
+
+    return work
+
+
+def measure(
+    models: Models, clip: Path, *, frames: int, threads: int, repeats: int, case: str
+) -> Report:
+    """Runs all variants in turn over the first ``frames`` frames of the clip."""
+    config = EngineConfig(
+        detect=DetectConfig(model=models.detector),
+        pose=PoseConfig(model=models.pose),
+        action=ActionConfig(model=models.action),
+        source=SourceConfig(max_frames=frames),
+        threads=threads,
+    )
+    spent = _Spent()
+    poses: dict[str, int] = {}
+    with Engine(config) as engine:
+        variants: dict[str, Work] = {OURS: _ours(engine, clip, spent)}
+        for count in sorted({1, threads}):
+            name = f"loop, ONNX Runtime with {count} thread{'s' if count > 1 else ''}"
+            variants[name] = _loop(models, clip, frames, count, poses)
+        timings = time_interleaved(variants, repeats=repeats, warmup=1)
+    rows = rows_of(case, timings, ours=OURS, left_out="output files")
+    best_s = timings[OURS].median_s
+    summary = {
+        "ratio": min(row.ratio for row in rows if row.ratio is not None),
+        "overhead": spent.overhead(),
+        "frames": spent.frames,
+        "threads": threads,
+        "poses": {OURS: spent.poses, "loop": poses["loop"]},
+        "frames_per_s": spent.frames / best_s,
+        "cpu_ms_per_frame": {
+            name: statistics.median(values) / spent.frames * 1e3
+            for name, values in (
+                ("process", spent.process_s),
+                ("backends", spent.backend_s),
+                ("decoders", spent.decode_s),
+            )
+        },
+    }
+    packages = ["numpy", "opencv-python-headless", "onnxruntime"]
+    return Report(
+        benchmark="pipeline", rows=rows, summary=summary, machine=describe_machine(packages)
+    )
+
+
+def _loop(models: Models, clip: Path, frames: int, threads: int, poses: dict[str, int]) -> Work:
+    loop = PlainLoop(models.detector, models.pose, models.action, threads=threads)
+
+    def work(_: int) -> None:
+        poses["loop"] = loop.run(clip, frames)[1]
+
+    return work
+
+
+def _models(given: list[Path | None], folder: Path) -> tuple[Models, str]:
+    detector, pose, action = given
+    if detector is not None and pose is not None and action is not None:
+        return Models(detector=detector, pose=pose, action=action), "given models"
+    if any(path is not None for path in given):
+        raise ConfigError("pipeline: expected all of --detector, --pose and --action, or none")
+    made = Models(
+        detector=made_models.make_detector(folder / "detector.onnx"),
+        pose=made_models.make_pose(folder / "pose.onnx"),
+        action=made_models.make_action(folder / "action.onnx"),
+    )
+    return made, f"made models, {made_models.PEOPLE} people"
+
+
+def command(
+    clip: Annotated[
+        Path | None, typer.Argument(help="A video; without one, a made clip of 1080p.")
+    ] = None,
+    *,
+    detector: Annotated[Path | None, typer.Option(help="Without one, made models.")] = None,
+    pose: Annotated[Path | None, typer.Option(help="The same.")] = None,
+    action: Annotated[Path | None, typer.Option(help="The same.")] = None,
+    frames: Annotated[int, typer.Option(min=1, help="First frames of the clip.")] = CLIP_FRAMES,
+    threads: Annotated[int | None, typer.Option(min=1, help="For the models.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 5,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+) -> None:
+    """Whole runs against the usual Python loop with the same weights."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        models, what = _models([detector, pose, action], folder)
+        source = clip if clip is not None else make_clip(folder / "clip.mp4")
+        report = measure(
+            models,
+            source,
+            frames=frames,
+            threads=threads or cpu_count(),
+            repeats=repeats,
+            case=f"{'made clip' if clip is None else clip.name}, {what}",
+        )
+    report.show(json)

@@ -75,9 +75,11 @@ def write_pattern(
 ) -> Path:
     """A film, or with ``frames=1`` a picture, of FFmpeg's colourful test pattern."""
     width, height = size
-    source = f"testsrc2=size={width}x{height}:rate={rate}"
+    # testsrc2 makes even sizes alone; the part that is too much is cut off.
+    source = f"testsrc2=size={width + width % 2}x{height + height % 2}:rate={rate}"
+    source += f",format=rgb24,crop={width}:{height}:0:0"
     made = ["-f", "lavfi", "-i", source, "-frames:v", str(frames), "-pix_fmt", pix_fmt]
-    if path.suffix in {".png", ".jpg", ".bmp", ".tif"}:
+    if path.suffix in {".png", ".jpg", ".bmp", ".tif", ".exr"}:
         made += ["-update", "1"]
     ffmpeg(*made, "-c:v", codec, "-threads", "1", *options, path)
     return path

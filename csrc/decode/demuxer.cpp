@@ -42,7 +42,11 @@ std::string url_of(const std::string& uri) {
     throw SourceError("source: expected a video or image file, got the directory '" + path +
                       "'; name the files in it");
   }
-  if (fs::exists(status)) return std::string(kFile) + path;
+  if (fs::is_regular_file(status)) return std::string(kFile) + path;
+  if (fs::exists(status)) {  // reading it may block for ever, where nothing can interrupt it
+    throw SourceError("source: expected a regular file or URL, got '" + path +
+                      "', a pipe or device; send it through tcp:// or udp:// instead");
+  }
   if (path == uri && looks_like_url(uri)) return uri;
   throw SourceError("source: expected a file or URL, got '" + path +
                     "', which does not exist; check the path");
@@ -236,7 +240,7 @@ Demuxer::Read Demuxer::read(AVPacket& packet) {
     if (packet.stream_index != stream_->index) continue;
     bad_reads_ = 0;
     note(packet);
-    return last_corrupt_ ? Read::corrupt : Read::packet;
+    return Read::packet;
   }
 }
 
@@ -257,7 +261,7 @@ Demuxer::Read Demuxer::on_error(int code) {
     return finish(code != AVERROR_EOF);
   }
   if (code == AVERROR_INVALIDDATA) {
-    return ++bad_reads_ < kMostBadReads ? Read::corrupt : finish(true);
+    return ++bad_reads_ < kMostBadReads ? Read::unreadable : finish(true);
   }
   if (code == AVERROR_EXIT) {
     throw SourceError("source '" + name_ + "': expected data within " +
@@ -278,11 +282,20 @@ bool Demuxer::shorter_than_promised() const {
   if (std::strstr(format_->iformat->name, "mov") != nullptr) {
     return packets_ < avformat_index_get_entries_count(stream_);
   }
+  if (ends_inside_ts_packet()) return true;
   const std::optional<std::int64_t> promised = promised_end(*format_, *stream_);
   if (!promised || end_ == AV_NOPTS_VALUE) return false;
   const std::int64_t two_frames =
       info_.fps_num > 0 ? av_rescale_q(2, {info_.fps_den, info_.fps_num}, stream_->time_base) : 0;
   return end_ < av_sat_sub64(*promised, two_frames);
+}
+
+// A transport stream promises no length, but it is made of whole packets of 188 bytes (192 with
+// times of arrival, 204 with checksums).
+bool Demuxer::ends_inside_ts_packet() const {
+  if (std::strcmp(format_->iformat->name, "mpegts") != 0 || format_->pb == nullptr) return false;
+  const std::int64_t bytes = avio_size(format_->pb);
+  return bytes > 0 && bytes % 188 != 0 && bytes % 192 != 0 && bytes % 204 != 0;
 }
 
 }  // namespace poseact

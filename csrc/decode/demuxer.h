@@ -47,8 +47,8 @@ class Demuxer {
   Demuxer(const Demuxer&) = delete;
   Demuxer& operator=(const Demuxer&) = delete;
 
-  // corrupt: the packet is damaged, do not decode it; the next one may be good.
-  enum class Read : std::uint8_t { packet, corrupt, end };
+  // unreadable: something was there that is no packet; the next one may be good.
+  enum class Read : std::uint8_t { packet, unreadable, end };
 
   // The next packet of the stream, into `packet` (unreferenced first).
   // Throws SourceError when the source fails or stays silent for read_timeout_s.
@@ -71,6 +71,7 @@ class Demuxer {
   Read finish(bool cut_off);
   void note(const AVPacket& packet);
   bool shorter_than_promised() const;
+  bool ends_inside_ts_packet() const;
 
   std::string name_;
   DemuxerOptions options_;

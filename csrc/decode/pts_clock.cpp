@@ -9,6 +9,9 @@ namespace {
 // Time stamps beyond this are nonsense, and sums of them would overflow.
 constexpr std::int64_t kMost = std::int64_t{1} << 60;
 
+// This many frames in a row that are not later than the last: the clock stands or was set back.
+constexpr int kNoSlip = 3;
+
 }  // namespace
 
 PtsClock::PtsClock(TimeBase time_base, int wrap_bits, std::int64_t frame_ticks)
@@ -36,13 +39,24 @@ std::int64_t PtsClock::follow(std::int64_t pts) {
   const std::int64_t step = pts + offset_ - *last_;
   if (step <= -second_ || step >= wrap_) {
     ++counts_.resets;
-    const std::int64_t time = *last_ + frame_ticks_;
-    offset_ = time - pts;
-    return time;
+    return reset(pts);
   }
-  if (last_raw_ && pts == *last_raw_) ++counts_.repeated;
+  if (step > 0) {
+    not_later_ = 0;
+    return *last_ + step;
+  }
+  const bool repeated = last_raw_ && pts == *last_raw_;
+  if (repeated) ++counts_.repeated;
   if (last_raw_ && pts < *last_raw_) ++counts_.backward;
-  return std::max(*last_ + 1, *last_ + step);
+  if (++not_later_ < kNoSlip) return *last_ + 1;
+  if (!repeated) ++counts_.resets;
+  return reset(pts);
+}
+
+std::int64_t PtsClock::reset(std::int64_t pts) {
+  const std::int64_t time = *last_ + frame_ticks_;
+  offset_ = time - pts;
+  return time;
 }
 
 }  // namespace poseact

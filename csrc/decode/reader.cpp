@@ -161,7 +161,7 @@ void Reader::decode_all() {
       if (pull == Pull::need_packet && !draining) draining = !feed(*packet);
     } catch (const DecodeError&) {
       const std::lock_guard lock(mutex_);
-      ++counts_.corrupt_packets;
+      counts_.corrupt_packets += flagged_ ? 0 : 1;  // counted when it was read
       if (draining && ++faults_at_end > kMostFaultsAtEnd) return;
       continue;
     }
@@ -173,13 +173,18 @@ void Reader::decode_all() {
 // Hands the decoder its next packet. False: that was the end.
 bool Reader::feed(AVPacket& packet) {
   const Demuxer::Read read = demuxer_->read(packet);
+  const bool is_packet = read == Demuxer::Read::packet;
+  // A packet with a gap in it is decoded all the same: most of its picture can often be saved, and
+  // without it the decoder would leave out the pictures that refer to it too.
+  const bool damaged = is_packet && (packet.flags & AV_PKT_FLAG_CORRUPT) != 0;
+  flagged_ = damaged;
   {
     const std::lock_guard lock(mutex_);
-    counts_.packets += read == Demuxer::Read::packet ? 1 : 0;
-    counts_.corrupt_packets += read == Demuxer::Read::corrupt ? 1 : 0;
+    counts_.packets += is_packet ? 1 : 0;
+    counts_.corrupt_packets += damaged || read == Demuxer::Read::unreadable ? 1 : 0;
     counts_.truncated = demuxer_->truncated() ? 1 : 0;
   }
-  if (read == Demuxer::Read::packet) decoder_->send(&packet);
+  if (is_packet) decoder_->send(&packet);
   if (read == Demuxer::Read::end) decoder_->send(nullptr);
   return read != Demuxer::Read::end;
 }

@@ -37,8 +37,8 @@ struct ReaderCounts {
   std::int64_t delivered = 0;        // put into the queue
   std::int64_t skipped = 0;          // by `every`
   std::int64_t dropped = 0;          // delivered, but pushed out by a newer one: live only
-  std::int64_t corrupt_packets = 0;  // damaged and skipped
-  std::int64_t damaged_frames = 0;   // decoded with faults that the decoder covered up
+  std::int64_t corrupt_packets = 0;  // damaged: so the container says, or refused by the decoder
+  std::int64_t damaged_frames = 0;   // of those decoded, with faults that the decoder covered up
   std::int64_t missing_pts = 0;      // this and the next three: see PtsClock
   std::int64_t repeated_pts = 0;
   std::int64_t backward_pts = 0;
@@ -95,6 +95,7 @@ class Reader {
   std::optional<FrameMaker> maker_;
   std::optional<PtsClock> clock_;
   std::int64_t frames_ = 0;  // decoded
+  bool flagged_ = false;     // the last packet was damaged, so the container says
   int width_ = 0;            // of the last frame
   int height_ = 0;
 

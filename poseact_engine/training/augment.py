@@ -13,6 +13,8 @@ from poseact_engine.errors import ConfigError
 NOSE = 0
 FACE = slice(0, 5)
 EYES_AND_EARS = slice(1, 5)
+ARMS = ((5, 7, 9), (6, 8, 10))
+"""Shoulder, elbow, wrist."""
 MIRROR = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
 """Where each joint goes when left and right are swapped."""
 
@@ -29,6 +31,9 @@ class AugmentConfig:
     """Per joint, for the whole window."""
     miss_joint: float = 0.02
     """Per joint and pose."""
+    swing_arm: float = 0.2
+    """Per arm: turned about its shoulder by any angle, and on by up to ``sway_deg`` meanwhile."""
+    sway_deg: float = 60.0
     mirror: float = 0.5
     rotate_deg: float = 8.0
     stretch: float = 0.1
@@ -40,10 +45,10 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         chances = ("graft_face", "drop_eyes_and_ears", "drop_face", "drop_joint", "miss_joint")
-        for name in (*chances, "mirror", "stretch"):
+        for name in (*chances, "swing_arm", "mirror", "stretch"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"augment.{name}: expected 0 to 1, got {getattr(self, name)!r}")
-        for name in ("rotate_deg", "shape_noise", "pose_noise"):
+        for name in ("sway_deg", "rotate_deg", "shape_noise", "pose_noise"):
             if getattr(self, name) < 0:
                 raise ConfigError(
                     f"augment.{name}: expected 0 or more, got {getattr(self, name)!r}"
@@ -56,6 +61,7 @@ def augment(windows: Tensor, config: AugmentConfig, generator: torch.Generator) 
     out = windows.clone()
     size = _window_size(out)
     _graft_faces(out, size, config.graft_face, generator)
+    _swing_arms(out, config, generator)
     out = _move(out, size, config, generator)
     _drop(out, config, generator)
     return out
@@ -94,6 +100,24 @@ def _graft_faces(windows: Tensor, size: Tensor, chance: float, generator: torch.
     noses = windows[takers][:, :, NOSE : NOSE + 1, :2]
     grafted = torch.cat([noses + offsets * size[takers], faces[..., 2:]], dim=-1)
     windows[takers, :, EYES_AND_EARS] = grafted
+
+
+def _swing_arms(windows: Tensor, config: AugmentConfig, generator: torch.Generator) -> None:
+    """Few of the data's people use their arms: raised ones alone would make someone lie."""
+    count, length = windows.shape[:2]
+    time = torch.linspace(0, 1, length)
+    for shoulder, *joints in ARMS:
+        turned = _chance((count, 1), config.swing_arm, generator)
+        angle = _uniform((count, 1), torch.pi, generator)
+        sway = torch.deg2rad(_uniform((count, 1), config.sway_deg, generator))
+        angles = torch.where(turned, angle + sway * time, 0.0)
+        cos, sin = angles.cos()[..., None], angles.sin()[..., None]
+        pivot = windows[:, :, shoulder]
+        for joint in joints:
+            x, y = (windows[:, :, joint, i : i + 1] - pivot[..., i : i + 1] for i in (0, 1))
+            moved = torch.cat([cos * x - sin * y, sin * x + cos * y], dim=-1) + pivot[..., :2]
+            can_turn = turned[..., None] & (windows[:, :, joint, 2:] > 0) & (pivot[..., 2:] > 0)
+            windows[:, :, joint, :2] = torch.where(can_turn, moved, windows[:, :, joint, :2])
 
 
 def _move(

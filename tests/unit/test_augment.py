@@ -27,6 +27,7 @@ NOTHING = {
     "drop_face": 0.0,
     "drop_joint": 0.0,
     "miss_joint": 0.0,
+    "swing_arm": 0.0,
     "mirror": 0.0,
     "rotate_deg": 0.0,
     "stretch": 0.0,
@@ -83,6 +84,23 @@ def test_unseen_joints_stay_unseen() -> None:
     assert unseen.any()
     np.testing.assert_array_equal(found[unseen], 0)
     assert np.abs(found - windows)[~unseen].max() > 1
+
+
+def test_arms_swing_about_their_shoulders_and_keep_their_lengths() -> None:
+    windows = random_windows(40, seed=6)
+    windows[..., 2] = 0.5
+    windows[:20, :, 6] = 0  # without a shoulder the right arm stays
+    found = augmented(windows, swing_arm=1.0)
+    others = [k for k in range(17) if k not in (7, 8, 9, 10)]
+    np.testing.assert_allclose(found[:, :, others], windows[:, :, others], atol=1e-2)
+    np.testing.assert_allclose(found[:20, :, [8, 10]], windows[:20, :, [8, 10]], atol=1e-2)
+    for a, b in ((5, 7), (7, 9), (5, 9)):
+        lengths = [
+            np.linalg.norm(w[:, :, a, :2] - w[:, :, b, :2], axis=-1) for w in (windows, found)
+        ]
+        np.testing.assert_allclose(lengths[1], lengths[0], atol=1e-2)
+    moved = np.linalg.norm(found[20:, :, [9, 10], :2] - windows[20:, :, [9, 10], :2], axis=-1)
+    assert (moved.max(axis=1) > 5).mean() > 0.9
 
 
 def test_noise_is_in_pose_heights() -> None:

@@ -71,7 +71,7 @@ class Streams:
         if added and len(errors) == len(added):
             raise SourceError("; ".join(str(error) for error in errors))
         for error in errors:
-            _log.error("%s; the other streams go on", error)
+            _log.warning("%s; the other streams go on", error)
 
     def _add_source(self, source: str) -> list[Stream]:
         """A stream, or the streams of a pattern's files."""

@@ -21,7 +21,7 @@ from poseact_engine.manifest import ActionManifest, DetectorManifest, PoseManife
 from poseact_engine.manifest_io import load_model
 
 Array = NDArray[Any]
-MIN_SCORE = 0.1
+MIN_SCORE = 0.4  # with which it follows as many people on real CCTV as the engine does
 NEW_SCORE = 0.5
 MATCH_IOU = 0.3
 LOST_FRAMES = 30

@@ -14,6 +14,7 @@ from poseact_engine.config import (
     EngineConfig,
     PoseConfig,
     SourceConfig,
+    TrackConfig,
 )
 
 _MODELS, _FILES, _WORK = "Models", "Output files", "How to work"
@@ -82,7 +83,17 @@ DetScore = Annotated[
         min=0,
         max=1,
         metavar="S",
-        help="Least score of a person box. The tracker needs 0.5 to begin a track, less to go on.",
+        help="Least score of a person box. Weak boxes continue tracks, they never begin one.",
+        rich_help_panel=_WORK,
+    ),
+]
+TrackScore = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="S",
+        help="Score from which a box may begin a track; lower it for a small detector.",
         rich_help_panel=_WORK,
     ),
 ]
@@ -132,6 +143,7 @@ def run_command(  # each parameter is an option of the command line
     detect_every: DetectEvery = 1,
     max_frames: MaxFrames = None,
     det_score: DetScore = 0.1,
+    track_score: TrackScore = 0.5,
     backend: Backend = "auto",
     device: Device = "auto",
     threads: Threads = None,
@@ -143,6 +155,9 @@ def run_command(  # each parameter is an option of the command line
         pose=PoseConfig(model=pose),
         action=ActionConfig(model=action),
         source=SourceConfig(every=every, max_frames=max_frames),
+        track=TrackConfig(
+            high_score=track_score, new_score=track_score, low_score=min(det_score, track_score)
+        ),
         backend=backend,
         device=device,
         threads=threads,

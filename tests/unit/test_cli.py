@@ -62,7 +62,7 @@ def test_help_of_run_fits_80_columns_and_names_every_option() -> None:
     assert "SOURCE" in done.stdout
     for option in (
         *("--detector", "--pose", "--action", "--out", "--events", "--video", "--overwrite"),
-        *("--every", "--detect-every", "--max-frames", "--det-score"),
+        *("--every", "--detect-every", "--max-frames", "--det-score", "--track-score"),
         *("--backend", "--device", "--threads"),
     ):
         assert option in done.stdout

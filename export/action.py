@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from export.graph import GraphBuilder, value_info
+from export.options import require
 from export.package import write_model
 from poseact_engine.contract import IR_VERSION, OPSET, contract_of
 from poseact_engine.errors import DependencyError, ExportError
@@ -33,13 +34,25 @@ ONNX_GATES = (0, 3, 1, 2)
 
 
 def command(
-    weights: Annotated[Path, typer.Option(help="Checkpoint of `poseact train action`.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="ONNX file to write.")],
-    source: Annotated[str, typer.Option(help="Where the weights come from, free text.")],
-    licence: Annotated[str, typer.Option(help="Licence of the weights.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="Checkpoint of `poseact train action`. Required.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write. Required.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Where the weights come from. Required.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the weights. Required.")] = None,
 ) -> None:
-    """Export a trained action model; its windows' normalisation goes into the graph."""
-    written = export_action(weights, output, source=source, licence=licence)
+    """Export a trained action model; the normalisation of its windows goes into the graph."""
+    given = require("export action", weights=weights, output=output, source=source, licence=licence)
+    written = export_action(
+        Path(given["weights"]),
+        Path(given["output"]),
+        source=given["source"],
+        licence=given["licence"],
+    )
     typer.echo(f"{output}: {len(written.classes)} actions, sha256 {written.sha256[:12]}")
 
 

@@ -115,4 +115,8 @@ def _load(path: Path) -> object:
     except FileNotFoundError:
         raise SourceError(f"{path}: no such checkpoint") from None
     except UNREADABLE as error:
-        raise SourceError(f"{path}: expected an action checkpoint, got: {error}") from error
+        # torch's own message tells people to load files that they do not trust.
+        raise SourceError(
+            f"{path}: expected an action checkpoint of `poseact train action`,"
+            " got a file that is none or is cut off"
+        ) from error

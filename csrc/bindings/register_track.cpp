@@ -26,7 +26,7 @@ class PyTracker {
           "Tracker: expected one thread at a time, got a second call before the first "
           "had returned; give each thread a tracker of its own");
     }
-    struct Done {
+    struct Done {  // NOLINT(cppcoreguidelines-special-member-functions): lives in this call alone
       std::atomic_flag& flag;
       ~Done() { flag.clear(std::memory_order_release); }
     } const done{busy_};

@@ -77,12 +77,14 @@ std::optional<double> duration_of(const AVFormatContext& format, const AVStream&
 // When the stream ends, in ticks, by the file's header: Matroska keeps it in a tag.
 std::optional<std::int64_t> promised_end(const AVFormatContext& format, const AVStream& stream) {
   if (const AVDictionaryEntry* tag = av_dict_get(stream.metadata, "DURATION", nullptr, 0)) {
-    int hours = 0;
-    int minutes = 0;
+    double hours = 0;
+    double minutes = 0;
     double seconds = 0;
-    if (std::sscanf(tag->value, "%d:%d:%lf", &hours, &minutes, &seconds) == 3) {
-      const double total = hours * 3600.0 + minutes * 60.0 + seconds;
-      return static_cast<std::int64_t>(total / av_q2d(stream.time_base));
+    // NOLINTNEXTLINE(bugprone-unchecked-string-to-number-conversion): the sum is checked
+    if (std::sscanf(tag->value, "%lf:%lf:%lf", &hours, &minutes, &seconds) == 3) {
+      const double ticks = (hours * 3600 + minutes * 60 + seconds) / av_q2d(stream.time_base);
+      // A tag may say anything, and beyond int64 the conversion is undefined.
+      if (ticks >= 0 && ticks < 0x1p62) return static_cast<std::int64_t>(ticks);
     }
   }
   const bool in_header = format.duration_estimation_method == AVFMT_DURATION_FROM_STREAM;

@@ -157,6 +157,7 @@ void Reader::decode_all() {
     if (!picture) picture.reset(ffmpeg::not_null(av_frame_alloc()));
     Pull pull = Pull::need_packet;
     try {
+      // NOLINTNEXTLINE(bugprone-use-after-move): a picture that was moved is made anew above
       pull = decoder_->receive(*picture);
       if (pull == Pull::need_packet && !draining) draining = !feed(*packet);
     } catch (const DecodeError&) {

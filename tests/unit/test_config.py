@@ -98,6 +98,14 @@ def test_every_check_names_the_option_and_what_was_expected(
         kind(**options)
 
 
+@pytest.mark.parametrize(
+    "pair", [(0.4, 0.6), (0.5, 0.5), (1.1, 0.4), (0.6, -0.1), (0.6,), 0.6, "hi"]
+)
+def test_thresholds_are_checked(pair: object) -> None:
+    with pytest.raises(ConfigError, match="0 <= leave < enter <= 1"):
+        IncidentConfig(actions={"falling_down": pair})  # type: ignore[dict-item]
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     config = SourceConfig(every=np.int64(2), open_timeout_s=np.float32(0.5))  # type: ignore[arg-type]
     assert (config.every, config.open_timeout_s) == (2, 0.5)

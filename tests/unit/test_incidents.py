@@ -240,13 +240,8 @@ def test_life_of_an_incident() -> None:
     stage = Incidents(IncidentConfig(), CLASSES)
     run = steady("falling_down", 0.8, range(66)) + steady("falling_down", 0.1, range(66, 120))
     events = run_step(stage, run)
-    assert [(e.kind, round(e.time_s * RATE)) for e in events] == [
-        ("new", 4),
-        ("update", 34),
-        ("update", 64),
-        ("update", 94),
-        ("end", 96),
-    ]
+    assert [e.kind for e in events] == ["new", "update", "update", "update", "end"]
+    assert [round(e.time_s * RATE) for e in events] == [4, 34, 64, 94, 96]
     assert {e.incident for e in events} == {"0-1-1"}
     assert {e.start_s for e in events} == {0.0}
     assert [e.score for e in events] == pytest.approx([0.8] * 5)
@@ -292,25 +287,11 @@ def test_ten_thousand_tracks_leave_nothing() -> None:
 
 
 def test_unknown_action_names_what_exists() -> None:
-    config = IncidentConfig(actions={"flying": (0.6, 0.4)})
     with pytest.raises(ConfigError, match=r"\(walking, falling_down, lying_down\), got flying"):
-        Incidents(config, CLASSES)
+        Incidents(IncidentConfig(actions={"flying": (0.6, 0.4)}), CLASSES)
 
 
 def test_wrong_probabilities_are_refused() -> None:
     windows, _, tracks = step_of(steady("walking", 1.0, range(2)))
     with pytest.raises(ShapeError, match=r"probabilities \[W, C\] = \[2, 3\], got \[2, 2\]"):
         Incidents(IncidentConfig(), CLASSES)(windows, np.zeros((2, 2), np.float32), tracks)
-
-
-@pytest.mark.parametrize(
-    "pair", [(0.4, 0.6), (0.5, 0.5), (1.1, 0.4), (0.6, -0.1), (0.6,), 0.6, "hi"]
-)
-def test_thresholds_are_checked(pair: object) -> None:
-    with pytest.raises(ConfigError, match="0 <= leave < enter <= 1"):
-        IncidentConfig(actions={"falling_down": pair})  # type: ignore[dict-item]
-
-
-def test_k_is_at_most_n() -> None:
-    with pytest.raises(ConfigError, match=r"incident\.k: expected at most n \(3\), got 4"):
-        IncidentConfig(k=4, n=3)

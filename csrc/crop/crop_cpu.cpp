@@ -77,7 +77,9 @@ void paint_border(const Tile& t, std::int32_t height, std::int32_t width,
       std::memset(plane + first, border[p], static_cast<std::size_t>(last - first));
     };
     paint(0, top * t.row_bytes);
-    for (std::ptrdiff_t row = top * t.row_bytes; row < bottom * t.row_bytes; row += t.row_bytes) {
+    const bool has_sides = t.columns.begin > 0 || t.columns.end < width;
+    for (std::ptrdiff_t row = top * t.row_bytes; has_sides && row < bottom * t.row_bytes;
+         row += t.row_bytes) {
       paint(row, row + t.columns.begin);
       paint(row + t.columns.end, row + width);
     }

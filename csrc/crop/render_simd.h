@@ -122,6 +122,10 @@ void render_rows(const Tile& tile, const Strips<typename Simd::Taps>& plan) {
   using Weights = typename Lanes<Simd>::Weights;
   using R = Renderer<Simd, kLayout, kChunks>;
   const R renderer{typename Lanes<Simd>::Colors(tile.color), tile.plane_bytes};
+  for (std::int32_t y = tile.rows.begin; y < tile.rows.begin + kRowsAhead; ++y) {
+    const Row row = row_of(tile, y);
+    for (const auto* strip = plan.first; strip != plan.last; ++strip) renderer.fetch(*strip, row);
+  }
   for (std::int32_t y = tile.rows.begin; y < tile.rows.end; ++y) {
     const Row row = row_of(tile, y);
     const Row ahead = row_of(tile, y + kRowsAhead);

@@ -40,7 +40,7 @@ struct Avx2 {
   static Reg lookup(const std::uint8_t* row, const Taps& taps, int component) {
     const auto* const base = reinterpret_cast<const std::int32_t*>(&taps.base);
     const auto* const index =
-        reinterpret_cast<const std::uint8_t*>(&taps.index) + 32 * kMaxChunks * component;
+        reinterpret_cast<const std::uint8_t*>(&taps.index) + 32 * Taps::kMaxChunks * component;
     Reg found = _mm256_shuffle_epi8(chunk(row, base, 0), load(index));
     for (int k = 1; k < kChunks; ++k) {
       const Reg more = _mm256_shuffle_epi8(chunk(row, base, k), load(index + 32 * k));
@@ -54,8 +54,8 @@ struct Avx2 {
   static void fetch(const std::uint8_t* row, const Taps& taps) {
     const auto* const base = reinterpret_cast<const std::int32_t*>(&taps.base);
     prefetch_line<Avx2>(row + base[0]);
-    if constexpr (kChunks > 1) prefetch_line<Avx2>(row + base[kMaxChunks]);
-    prefetch_line<Avx2>(row + base[kMaxChunks + kChunks - 1] + Taps::kChunkBytes - 1);
+    if constexpr (kChunks > 1) prefetch_line<Avx2>(row + base[Taps::kMaxChunks]);
+    prefetch_line<Avx2>(row + base[Taps::kMaxChunks + kChunks - 1] + Taps::kChunkBytes - 1);
   }
 
   // Q6 to bytes.
@@ -74,7 +74,8 @@ struct Avx2 {
   // The kth chunk of both groups.
   static Reg chunk(const std::uint8_t* row, const std::int32_t* base, int k) {
     const auto half = [&](int group) {
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + base[group * kMaxChunks + k]));
+      return _mm_loadu_si128(
+          reinterpret_cast<const __m128i*>(row + base[group * Taps::kMaxChunks + k]));
     };
     return _mm256_inserti128_si256(_mm256_castsi128_si256(half(0)), half(1), 1);
   }

@@ -104,8 +104,9 @@ void transpose(const std::uint8_t* tile, std::int32_t height, std::int32_t width
 
 void render(const Tile& tile, CropPath path, Scratch& scratch) {
   if (tile.rows.begin == tile.rows.end || tile.columns.begin == tile.columns.end) return;
+  // A path that cannot serve a tile (very narrow or very shrunk) leaves it to the next.
   if (path == CropPath::avx512 && render_avx512(tile, scratch.strips512)) return;
-  if (path == CropPath::avx2 && render_avx2(tile, scratch.strips256)) return;
+  if (path != CropPath::scalar && render_avx2(tile, scratch.strips256)) return;
   render_scalar(tile);
 }
 

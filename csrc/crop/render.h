@@ -14,7 +14,8 @@ namespace poseact {
 void render_scalar(const Tile& tile);
 
 // The SIMD paths fill the lookups of the tile's columns into `strips` (memory to be reused). False:
-// nothing done, plan_strips could not serve this tile. Call only where crop_paths() lists them.
+// nothing done, this way of reading cannot serve this tile. Call only where crop_paths() lists
+// them.
 bool render_avx2(const Tile& tile, Strips<Taps256>& strips);
 bool render_avx512(const Tile& tile, Strips<Taps512>& strips);
 
@@ -23,7 +24,8 @@ enum class Layout : std::uint8_t { nv12, half, full, identity, grey };
 
 Layout layout_of(const Frame& frame);
 
-// Chunks to load per lookup of luma so that luma and chroma have all they need.
+// Chunks to load per lookup of luma so that luma and chroma have all they need (layout half loads
+// half of them for chroma, rounded up). May be more than a path has.
 int chunks_of(Layout layout, int luma_chunks, int chroma_chunks);
 
 // What one output row reads and writes. The two rows of each plane that it blends; for nv12 u and v

@@ -140,6 +140,10 @@ void render_rows(const Tile& tile, const Strips<typename Simd::Taps>& plan) {
 
 template <typename Simd, Layout kLayout>
 void render_layout(const Tile& tile, const Strips<typename Simd::Taps>& plan, int chunks) {
+  if constexpr (Simd::Taps::kMaxChunks > 4) {
+    if (chunks > 6) return render_rows<Simd, kLayout, 8>(tile, plan);
+    if (chunks > 4) return render_rows<Simd, kLayout, 6>(tile, plan);
+  }
   switch (chunks) {
     case 1:
       return render_rows<Simd, kLayout, 1>(tile, plan);
@@ -157,6 +161,7 @@ bool render_simd(const Tile& tile, Strips<typename Simd::Taps>& strips) {
   if (!plan_strips(tile, strips)) return false;
   const Layout layout = layout_of(tile.frame);
   const int chunks = chunks_of(layout, strips.luma_chunks, strips.chroma_chunks);
+  if (chunks > Simd::Taps::kMaxChunks) return false;
   switch (layout) {
     case Layout::nv12:
       render_layout<Simd, Layout::nv12>(tile, strips, chunks);

@@ -34,9 +34,9 @@ template <typename Taps>
 int fill_group(std::span<const Tap> taps, const PlaneLayout& plane, std::size_t group, Taps& out) {
   const Span bytes = bytes_of(taps, plane);
   const int chunks = (bytes.end - bytes.begin + Taps::kChunkBytes - 1) / Taps::kChunkBytes;
-  if (chunks > kMaxChunks) return chunks;
+  if (chunks > Taps::kMaxChunks) return chunks;
   auto& base = out.base.at(group);
-  for (int k = 0; k < kMaxChunks; ++k) {
+  for (int k = 0; k < Taps::kMaxChunks; ++k) {
     const std::int32_t wanted = bytes.begin + (k < chunks ? k : 0) * Taps::kChunkBytes;
     base.at(static_cast<std::size_t>(k)) = std::min(wanted, plane.row_bytes - Taps::kChunkBytes);
   }
@@ -97,7 +97,7 @@ bool plan_strips(const Tile& tile, Strips<Taps>& strips) {
   }
   strips.first = strips.strips.data();
   strips.last = strips.first + strips.strips.size();
-  return std::max(strips.luma_chunks, strips.chroma_chunks) <= kMaxChunks;
+  return std::max(strips.luma_chunks, strips.chroma_chunks) <= Taps::kMaxChunks;
 }
 
 template bool plan_strips<Taps256>(const Tile&, Strips<Taps256>&);

@@ -18,14 +18,15 @@ namespace poseact {
 //   shuffle       L0 R0 L1 R1 L2 R2 ...         index: for each column the bytes of both its taps
 //
 // Chunks that would pass the end of the row begin earlier instead, so nothing outside it is read.
-inline constexpr int kMaxChunks = 4;
-
-// AVX2: two groups of 8 columns, 16-byte chunks. An index for each chunk; 0x80 where the byte comes
-// from another chunk (pshufb gives 0 there, so the results are joined by or).
+//
+// AVX2: two groups of 8 columns, 16-byte chunks. Eight serve windows shrunk up to 16 times (an 8K
+// picture to a detector's 640). An index for each chunk; 0x80 where the byte comes from another
+// chunk (pshufb gives 0 there, so the results are joined by or).
 struct alignas(32) Taps256 {
   static constexpr int kGroups = 2;
   static constexpr int kGroupColumns = 8;
   static constexpr int kChunkBytes = 16;
+  static constexpr int kMaxChunks = 8;
   std::array<std::array<std::array<std::uint8_t, 32>, kMaxChunks>, 2> index;  // [U or V][chunk]
   std::array<std::int16_t, 16> fraction;
   std::array<std::array<std::int32_t, kMaxChunks>, kGroups> base;
@@ -47,6 +48,7 @@ struct alignas(64) Taps512 {
   static constexpr int kGroups = 1;
   static constexpr int kGroupColumns = 32;
   static constexpr int kChunkBytes = 64;
+  static constexpr int kMaxChunks = 4;
   std::array<std::array<std::uint8_t, 64>, 2> index;  // [U or V]
   std::array<std::int16_t, 32> fraction;
   std::array<std::array<std::int32_t, kMaxChunks>, kGroups> base;

@@ -155,3 +155,18 @@ def test_all_paths_agree_to_the_bit_and_with_numpy(
     expected = _crop(frame, [ab], height, width, "scalar")
     for path in PATHS[1:]:
         np.testing.assert_array_equal(_crop(frame, [ab], height, width, path), expected)
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("width", [416, 443])
+def test_all_paths_agree_at_every_scale_of_a_wide_frame(fmt: str, width: int) -> None:
+    # From magnified to shrunk beyond what shuffles reach: every number of chunks, and the way out.
+    scales = np.array(
+        [0.3, 1, 1.7, 1.9, 2, 2.6, 3.8, 4, 4.6, 5.9, 6.6, 8.1, 8.15, 8.2, 8.9, 9.2, 13, 17]
+    )
+    rng = np.random.default_rng(9)
+    frame = make_frame(rng, 1920, 20, format=fmt, matrix="bt709", range="limited")
+    windows = np.array([[s * a, b, 1.0, 0.0] for a in scales for s, b in ((1, -9.3), (-1, 1925.1))])
+    expected = _crop(frame, windows, 6, width, "scalar")
+    for path in PATHS[1:]:
+        np.testing.assert_array_equal(_crop(frame, windows, 6, width, path), expected)

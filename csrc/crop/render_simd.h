@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "crop/lanes.h"
 #include "crop/render.h"
 
 // The rows of a tile in 16-bit lanes, the same for every instruction set: the formulas of pixel.h,
@@ -14,43 +15,6 @@
 // elsewhere.
 
 namespace poseact {
-
-template <typename Simd>
-struct Lanes {
-  using Reg = typename Simd::Reg;
-
-  // Weight of the second value, and that of the first negated, as pixel.h's blend() wants them.
-  struct Weights {
-    Reg second;
-    Reg first;
-    explicit Weights(Reg fraction)
-        : second(fraction), first(Simd::exclusive_or(fraction, Simd::broadcast(-32768))) {}
-  };
-
-  static Reg blend(Reg first, Reg second, const Weights& w) {
-    return Simd::subtract(Simd::mul_q15(second, w.second), Simd::mul_q15(first, w.first));
-  }
-
-  // `top`, `bottom`: for each column the bytes of its left and right tap.
-  static Reg bilinear(Reg top, Reg bottom, const Weights& vertical, const Weights& horizontal) {
-    const Reg left = blend(Simd::low_bytes(top), Simd::low_bytes(bottom), vertical);
-    const Reg right = blend(Simd::high_bytes(top), Simd::high_bytes(bottom), vertical);
-    return blend(left, right, horizontal);
-  }
-
-  struct Colors {
-    Reg luma, offset, red_v, green_u, green_v, blue_u;
-    explicit Colors(const Color& c)
-        : luma(Simd::broadcast(c.luma)),
-          offset(Simd::broadcast(c.offset)),
-          red_v(Simd::broadcast(c.red_v)),
-          green_u(Simd::broadcast(c.green_u)),
-          green_v(Simd::broadcast(c.green_v)),
-          blue_u(Simd::broadcast(c.blue_u)) {}
-
-    Reg light(Reg y) const { return Simd::add(Simd::mul_q15(y, luma), offset); }
-  };
-};
 
 // By asm, as GCC takes a function that only calls __builtin_prefetch for one without effect and
 // drops its calls.
@@ -63,17 +27,17 @@ void prefetch_line(const std::uint8_t* line) {
 template <typename Simd, Layout kLayout, int kChunks>
 struct Renderer {
   using L = Lanes<Simd>;
-  using Reg = typename Simd::Reg;
-  using Taps = typename Simd::Taps;
+  using Reg = Simd::Reg;
+  using Taps = Simd::Taps;
   static constexpr int kChromaChunks = kLayout == Layout::half ? (kChunks + 1) / 2 : kChunks;
   static constexpr int kV = kLayout == Layout::nv12 ? 1 : 0;  // index of V's lookup
 
-  typename L::Colors color;
+  L::Colors color;
   std::ptrdiff_t plane_bytes;
 
   struct Vertical {
-    typename L::Weights luma;
-    typename L::Weights chroma;
+    L::Weights luma;
+    L::Weights chroma;
   };
 
   // Asks for what a later row reads and writes at this strip. Spread over the strips: in a burst
@@ -91,7 +55,7 @@ struct Renderer {
 
   template <int kCount>
   static Reg sample(const std::uint8_t* const* rows, const Taps& taps, int component,
-                    const typename L::Weights& down) {
+                    const L::Weights& down) {
     const typename L::Weights across(Simd::load(&taps.fraction));
     return L::bilinear(Simd::template lookup<kCount>(rows[0], taps, component),
                        Simd::template lookup<kCount>(rows[1], taps, component), down, across);
@@ -119,7 +83,7 @@ struct Renderer {
 
 template <typename Simd, Layout kLayout, int kChunks>
 void render_rows(const Tile& tile, const Strips<typename Simd::Taps>& plan) {
-  using Weights = typename Lanes<Simd>::Weights;
+  using Weights = Lanes<Simd>::Weights;
   using R = Renderer<Simd, kLayout, kChunks>;
   const R renderer{typename Lanes<Simd>::Colors(tile.color), tile.plane_bytes};
   for (std::int32_t y = tile.rows.begin; y < tile.rows.begin + kRowsAhead; ++y) {

@@ -83,8 +83,8 @@ class TrackConfig(FromMapping):
     """Boxes between this and ``high_score`` may continue a track, never start one."""
     new_score: float = 0.5
     """A box from here on that matches nothing starts a track."""
-    match_iou: float = 0.2
-    low_match_iou: float = 0.5
+    match_iou: float = 0.3
+    low_match_iou: float = 0.3
     new_match_iou: float = 0.3
     """Least overlap: first match, match with a weak box, second box of a new track."""
     confirm_s: float = 0.0
@@ -94,7 +94,7 @@ class TrackConfig(FromMapping):
     coast_s: float = 0.3
     """A track is still reported, predicted, for less than this after the first frame in which the
     detector looked for it in vain. Frames the detector skips never silence a track."""
-    lost_s: float = 1.0
+    lost_s: float = 2.0
     """A track whose last box is longer ago than this has ended; keep it above the time between two
     frames that the detector sees."""
 

@@ -16,6 +16,7 @@ void BoxSet::add(const Edges& box, float score) {
   block.x1[lane] = box.x1;
   block.y1[lane] = box.y1;
   block.area[lane] = (box.x1 - box.x0) * (box.y1 - box.y0);
+  block.sides[lane] = (box.x1 - box.x0) + (box.y1 - box.y0);
   block.score[lane] = score;
   ++size_;
 }
@@ -29,17 +30,19 @@ BoxVector BoxSet::center(std::size_t i) const {
 
 // Written so that compilers turn it into vector code without -ffast-math: values instead of the
 // references of std::min, and no branch.
-std::uint32_t BoxSet::measure(const Block& block, const Edges& box, float least_iou, Lane& excess) {
+std::uint32_t BoxSet::measure(const Block& block, const Edges& box, float margin, float least_iou,
+                              Lane& excess) {
   const auto least = [](float a, float b) { return a < b ? a : b; };
   const auto most = [](float a, float b) { return a > b ? a : b; };
   const auto [x0, y0, x1, y1] = box;
-  const float area = (x1 - x0) * (y1 - y0);
+  const float more = 2.0F * margin;
+  const float area = (x1 - x0 + more) * (y1 - y0 + more) + more * more;
   Lane result;
   for (std::size_t i = 0; i < kLanes; ++i) {
-    const float width = least(block.x1[i], x1) - most(block.x0[i], x0);
-    const float height = least(block.y1[i], y1) - most(block.y0[i], y0);
+    const float width = least(block.x1[i], x1) - most(block.x0[i], x0) + more;
+    const float height = least(block.y1[i], y1) - most(block.y0[i], y0) + more;
     const float common = most(width, 0.0F) * most(height, 0.0F);
-    result[i] = common / (area + block.area[i] - common) - least_iou;
+    result[i] = common / (area + block.area[i] + more * block.sides[i] - common) - least_iou;
   }
   constexpr std::array<std::uint32_t, kLanes> kBits{1, 2, 4, 8, 16, 32, 64, 128};
   std::uint32_t hits = 0;

@@ -38,13 +38,14 @@ class BoxSet {
   void take(std::size_t i) { blocks_[i / kLanes].x1[i % kLanes] = kNothing; }
   bool taken(std::size_t i) const { return block(i).x1[i % kLanes] == kNothing; }
 
-  // Calls found(i, excess) for each box whose IoU with `box` exceeds `least_iou`, by how much.
+  // Calls found(i, excess) for each box whose IoU with `box`, both made wider by `margin` pixels on
+  // every side, is `least_iou` or more, by how much.
   template <typename Found>
-  void overlapping(const Edges& box, float least_iou, Found found) const {
+  void overlapping(const Edges& box, float margin, float least_iou, Found found) const {
     const std::size_t blocks = (size_ + kLanes - 1) / kLanes;
     for (std::size_t b = 0; b < blocks; ++b) {
       Lane excess;
-      std::uint32_t hits = measure(blocks_[b], box, least_iou, excess);
+      std::uint32_t hits = measure(blocks_[b], box, margin, least_iou, excess);
       for (; hits != 0; hits &= hits - 1) {
         const auto lane = static_cast<std::size_t>(std::countr_zero(hits));
         found(b * kLanes + lane, excess[lane]);
@@ -57,13 +58,14 @@ class BoxSet {
   static constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
   struct Block {
-    Lane x0, y0, x1, y1, area, score;
+    Lane x0, y0, x1, y1, area, sides, score;
   };
 
   const Block& block(std::size_t i) const { return blocks_[i / kLanes]; }
 
   // One bit per lane that overlaps enough; `excess` of all.
-  static std::uint32_t measure(const Block& block, const Edges& box, float least_iou, Lane& excess);
+  static std::uint32_t measure(const Block& block, const Edges& box, float margin, float least_iou,
+                               Lane& excess);
 
   std::vector<Block> blocks_;
   std::size_t size_ = 0;

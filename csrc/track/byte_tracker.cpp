@@ -98,6 +98,10 @@ void ByteTracker::match_all(const Sighting& seen, const TrackOptions& options,
   match(scratch.low, options.low_match_iou, scratch,
         [&](const Track& t) { return t.id != 0 && !t.observed && reported(t, options.coast_s); });
   match(scratch.high, options.new_match_iou, scratch, [](const Track& t) { return t.id == 0; });
+  // Not in the paper: a weak box keeps a new track waiting, so that a score which wavers about
+  // high_score does not hide who comes in.
+  match(scratch.low, options.low_match_iou, scratch,
+        [](const Track& t) { return t.id == 0 && !t.observed; });
 }
 
 template <typename Takes>
@@ -107,12 +111,18 @@ void ByteTracker::match(BoxSet& boxes, float least_iou, TrackScratch& scratch, T
     if (takes(tracks_[t])) scratch.rows.push_back(static_cast<std::uint32_t>(t));
   }
   if (scratch.rows.empty() || boxes.size() == 0) return;
+  // A person who is hard to see (lying, half hidden) often has several weak boxes, of parts and of
+  // the whole; the best of them, not the one nearest to the prediction, is the one to follow.
+  const bool weak = &boxes == &scratch.low;
   scratch.matcher.reset(scratch.rows.size(), boxes.size());
   for (std::size_t r = 0; r < scratch.rows.size(); ++r) {
-    const Edges edges = edges_of(tracks_[scratch.rows[r]].filter.position());
-    boxes.overlapping(edges, std::max(least_iou, kLeastOverlap), [&](std::size_t c, float excess) {
-      scratch.matcher.add(r, c, excess + kLeastWeight);
-    });
+    const BoxFilter& filter = tracks_[scratch.rows[r]].filter;
+    const auto add = [&](std::size_t c, float excess) {
+      const float weight = excess + kLeastWeight;
+      scratch.matcher.add(r, c, weak ? weight * boxes.score(c) : weight);
+    };
+    boxes.overlapping(edges_of(filter.position()), filter.doubt_px(),
+                      std::max(least_iou, kLeastOverlap), add);
   }
   const auto column = scratch.matcher.solve();
   for (std::size_t r = 0; r < scratch.rows.size(); ++r) {
@@ -140,7 +150,8 @@ void ByteTracker::settle(const TrackOptions& options) {
       track.missed_s = now_s;
       track.filter.hold_size();
     }
-    if (track.id == 0 && now_s - track.first_s >= options.confirm_s - kTolerance_s) {
+    if (track.id == 0 && track.score >= options.high_score &&
+        now_s - track.first_s >= options.confirm_s - kTolerance_s) {
       track.id = ++last_id_;
     }
   }

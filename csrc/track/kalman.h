@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 
 namespace poseact {
@@ -14,7 +15,7 @@ using BoxVector = std::array<float, 4>;
 struct MotionNoise {
   BoxVector measured{0.05F, 0.05F, 0.05F, 0.05F};    // of a detector's box, sizes
   BoxVector first_velocity{1.0F, 1.0F, 0.5F, 0.5F};  // of a new track, sizes / s
-  BoxVector acceleration{0.6F, 0.6F, 0.6F, 0.6F};    // white noise, sizes / s^1.5
+  BoxVector acceleration{0.3F, 0.3F, 0.6F, 0.6F};    // white noise, sizes / s^1.5
 };
 
 // A Kalman filter over a box that moves at constant velocity between observations at any times.
@@ -88,6 +89,9 @@ class BoxFilter {
 
   const BoxVector& position() const { return position_; }
   const BoxVector& velocity() const { return velocity_; }
+
+  // Standard deviation of the place, pixels.
+  float doubt_px() const { return std::sqrt(pp_[0] > pp_[1] ? pp_[0] : pp_[1]); }
 
   // Covariance of coordinate i: position, cross, velocity.
   std::array<float, 3> covariance(std::size_t i) const { return {pp_[i], pv_[i], vv_[i]}; }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Assignment against scipy, and the filter against a float64 one."""
+"""Assignment against scipy, the filter against a float64 one, the tracker against trackeval."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from poseact_engine._core import Tracker, assign
+from poseact_engine.config import TrackConfig
+from tests.parity.mot_scene import PEOPLE, Scene, detect, evaluate, make_scene, track
 
 
 def _cost(costs: NDArray[np.float64], column: NDArray[np.int32]) -> float:
@@ -60,7 +62,7 @@ class _Filter:
 
     MEASURED = np.array([0.05, 0.05, 0.05, 0.05])
     FIRST_VELOCITY = np.array([1.0, 1.0, 0.5, 0.5])
-    ACCELERATION = np.array([0.6, 0.6, 0.6, 0.6])
+    ACCELERATION = np.array([0.3, 0.3, 0.6, 0.6])
 
     def __init__(self, box: NDArray[np.float64]) -> None:
         self.x = np.concatenate([box, np.zeros(4)])
@@ -141,3 +143,34 @@ def test_estimate_equals_float64_filter(seed: int) -> None:
         assert rows[2].tolist() == [1]
         worst = max(worst, float(np.abs(rows[0][0] - _edges(model.x[:4])).max()))
     assert worst < 0.02  # pixels: float32 against float64
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    return [make_scene(seed) for seed in range(20)]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 4])
+def test_scenes_are_tracked(scenes: list[Scene], every: int) -> None:
+    """20 scenes each: MOTA at least 0.95 and no id switch, hidden people in the truth or not."""
+    for seed, scene in enumerate(scenes):
+        steps = track(detect(scene, seed, every), TrackConfig())
+        for keep_hidden in (True, False):
+            scores = evaluate(scene, steps, keep_hidden=keep_hidden)
+            assert scores["MOTA"] >= 0.95, (seed, keep_hidden, scores)
+            assert scores["IDSW"] == 0, (seed, keep_hidden, scores)
+
+
+def test_the_scenes_are_not_trivial(scenes: list[Scene]) -> None:
+    """People meet (wholly hiding one another in some scene), and four of each are hidden."""
+    meetings = []
+    for scene in scenes:
+        edges = scene.boxes[:, :, None, :], scene.boxes[:, None, :, :]
+        high = np.minimum(edges[0][..., 2:], edges[1][..., 2:])
+        size = np.maximum(high - np.maximum(edges[0][..., :2], edges[1][..., :2]), 0)
+        area = np.prod(scene.boxes[..., 2:] - scene.boxes[..., :2], axis=-1)
+        covered = (np.prod(size, axis=-1) / area[:, :, None]).max(axis=0)
+        meetings.append(covered[np.triu_indices(PEOPLE, 1)])
+        assert (scene.hidden & scene.present).sum() >= 3 * 20
+    assert np.mean([(m > 0.3).sum() for m in meetings]) >= 3
+    assert np.max(meetings) > 0.9

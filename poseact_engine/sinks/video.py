@@ -180,7 +180,7 @@ class _Encoder:
             self._stream = self._container.add_stream(
                 "libx264",
                 rate=Fraction(rate or 30).limit_denominator(1001),
-                options={"preset": "veryfast", "crf": "23"},
+                options={"preset": "superfast", "crf": "23"},
             )
         except (OSError, ValueError) as error:
             raise SinkError(f"{path}: the video cannot be written: {error}") from error

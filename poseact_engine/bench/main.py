@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from poseact_engine.bench import crop, pipeline
+from poseact_engine.bench import crop, pipeline, track
 from poseact_engine.errors import PoseActError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("crop")(crop.command)
 app.command("letterbox")(crop.letterbox_command)
 app.command("pipeline")(pipeline.command)
+app.command("track")(track.command)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ template <typename T>
 class BoundedQueue {
  public:
   BoundedQueue(std::size_t capacity, WhenFull when_full)
-      : slots_(capacity), when_full_(when_full) {}
+      : capacity_(capacity), when_full_(when_full), slots_(capacity) {}
 
   Pushed push(T value, Deadline deadline = kNever) {
     std::optional<T> displaced;
@@ -37,7 +37,7 @@ class BoundedQueue {
       displaced = take_oldest();
       ++dropped_;
     }
-    slots_[pushed_++ % slots_.size()] = std::move(value);
+    slots_[pushed_++ % capacity_] = std::move(value);
     tell(lock);
     return Pushed::yes;
   }
@@ -69,7 +69,7 @@ class BoundedQueue {
   }
 
   void close() {
-    std::vector<T> left(slots_.size());
+    std::vector<T> left(capacity_);
     std::unique_lock lock(mutex_);
     ended_ = true;
     left.swap(slots_);
@@ -107,8 +107,8 @@ class BoundedQueue {
 
  private:
   std::size_t size() const { return static_cast<std::size_t>(pushed_ - taken_); }
-  bool full() const { return size() == slots_.size(); }
-  T take_oldest() { return std::exchange(slots_[taken_++ % slots_.size()], T{}); }
+  bool full() const { return size() == capacity_; }
+  T take_oldest() { return std::exchange(slots_[taken_++ % capacity_], T{}); }
 
   // Wakes everybody who may wait for what has just changed, after letting go of the lock.
   void tell(std::unique_lock<std::mutex>& lock) {
@@ -126,8 +126,9 @@ class BoundedQueue {
   mutable std::mutex mutex_;
   std::condition_variable not_empty_;
   std::condition_variable not_full_;
+  const std::size_t capacity_;
+  const WhenFull when_full_;
   std::vector<T> slots_;
-  WhenFull when_full_;
   std::uint64_t pushed_ = 0;  // counters only grow; slots wrap at access
   std::uint64_t taken_ = 0;   // popped or dropped
   std::uint64_t dropped_ = 0;

@@ -232,6 +232,7 @@ Demuxer::Read Demuxer::read(AVPacket& packet) {
   interrupt_.set_deadline(deadline_after(options_.read_timeout_s));
   for (;;) {
     av_packet_unref(&packet);
+    if (interrupt_.stopped()) return Read::end;  // what is buffered already would not ask
     const int code = av_read_frame(format_.get(), &packet);
     if (code == AVERROR(EAGAIN)) {  // a device that has nothing yet
       if (Interrupt::callback(&interrupt_) != 0) return on_error(AVERROR_EXIT);

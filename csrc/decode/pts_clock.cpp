@@ -9,6 +9,8 @@ namespace {
 // Time stamps beyond this are nonsense, and sums of them would overflow.
 constexpr std::int64_t kMost = std::int64_t{1} << 60;
 
+constexpr std::int64_t kLeap_s = std::int64_t{30} * 86400;
+
 // This many frames in a row that are not later than the last: the clock stands or was set back.
 constexpr int kNoSlip = 3;
 
@@ -16,7 +18,9 @@ constexpr int kNoSlip = 3;
 
 PtsClock::PtsClock(TimeBase time_base, int wrap_bits, std::int64_t frame_ticks)
     : second_(std::max<std::int64_t>(1, time_base.den / time_base.num)),
-      wrap_(wrap_bits >= 1 && wrap_bits < 60 ? std::int64_t{1} << (wrap_bits - 1) : kMost),
+      leap_(std::min(second_ * kLeap_s, wrap_bits >= 1 && wrap_bits < 60
+                                            ? std::int64_t{1} << (wrap_bits - 1)
+                                            : kMost)),
       frame_ticks_(std::clamp<std::int64_t>(frame_ticks, 1, kMost >> 20)) {}
 
 std::int64_t PtsClock::next(std::optional<std::int64_t> pts, std::int64_t duration) {
@@ -37,7 +41,7 @@ std::int64_t PtsClock::next(std::optional<std::int64_t> pts, std::int64_t durati
 std::int64_t PtsClock::follow(std::int64_t pts) {
   if (!last_) return pts;
   const std::int64_t step = pts + offset_ - *last_;
-  if (step <= -second_ || step >= wrap_) {
+  if (step <= -second_ || step >= leap_) {
     ++counts_.resets;
     return reset(pts);
   }

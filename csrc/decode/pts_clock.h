@@ -13,7 +13,8 @@ namespace poseact {
 //   same or earlier, by less than 1 s      last + 1 tick; the third in a row is no slip any more
 //                                          but a clock that was set anew
 //   earlier by 1 s or more                 the clock was set anew: last + one frame, and all that
-//   later by half the counter or more      follow are moved by the same amount (also: it wrapped)
+//   later by half the counter or more,     follow are moved by the same amount (also: it wrapped)
+//     or by 30 days or more
 //   later                                  as it is: a camera may be silent for long
 // Not thread-safe.
 class PtsClock {
@@ -38,7 +39,7 @@ class PtsClock {
   std::int64_t reset(std::int64_t pts);
 
   std::int64_t second_;                   // in ticks
-  std::int64_t wrap_;                     // a leap forward of this many ticks is none
+  std::int64_t leap_;                     // a step forward of this many ticks is none
   std::int64_t frame_ticks_;              // of the last frame
   std::int64_t offset_ = 0;               // of all resets so far
   int not_later_ = 0;                     // frames in a row

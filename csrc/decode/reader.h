@@ -25,8 +25,8 @@ struct ReaderOptions {
   std::int64_t queue_frames = 8;  // decoded frames held; each is a picture of the decoder's memory
   bool live = false;              // full queue: true drops the oldest frame, false waits
   std::int64_t every = 1;         // takes frames 0, every, 2 * every, ...
-  std::optional<std::int64_t> max_frames;  // ends after this many taken frames
-  int threads = 1;                         // of the decoder; 1 decodes on the reader's own thread
+  std::optional<std::int64_t> max_frames = std::nullopt;  // ends after this many taken frames
+  int threads = 1;  // of the decoder; 1 decodes on the reader's own thread
   double open_timeout_s = 10.0;
   double read_timeout_s = 10.0;
 };

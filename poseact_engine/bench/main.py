@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from poseact_engine.bench import crop, pipeline, track
+from poseact_engine.bench import crop, decode, pipeline, track
 from poseact_engine.errors import PoseActError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Measure a stage against a named baseline; both sides interleaved in one run.",
 )
+app.command("decode")(decode.command)
 app.command("crop")(crop.command)
 app.command("letterbox")(crop.letterbox_command)
 app.command("pipeline")(pipeline.command)

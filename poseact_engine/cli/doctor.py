@@ -21,6 +21,7 @@ from poseact_engine.version import __version__
 # Packages beside the core: what each is for, and the extra that brings it.
 EXTRAS = {
     "av": ("annotated video (--video)", "pip install 'poseact-engine[video]'"),
+    "cv2": ("annotated video (--video)", "pip install 'poseact-engine[video]'"),
     "torch": ("training and its exports", "pip install 'poseact-engine[train]'"),
 }
 # Backends of the house and their distributions; the registry says which of them this build can use.
@@ -102,7 +103,9 @@ def _providers() -> tuple[list[str], str | None]:
 
 def _extra(name: str) -> dict[str, Any]:
     purpose, install = EXTRAS[name]
-    version = _installed(name) if importlib.util.find_spec(name) else None
+    # OpenCV's module has four distributions; any of them will do.
+    owners = metadata.packages_distributions().get(name, [name])
+    version = _installed(owners[0]) if importlib.util.find_spec(name) else None
     return {"version": version, "purpose": purpose, "install": None if version else install}
 
 

@@ -2,55 +2,22 @@
 #include "decode/demuxer.h"
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <thread>
 #include <tuple>
 
 #include "core/error.h"
 #include "decode/picture_properties.h"
+#include "decode/source_url.h"
 
 namespace poseact {
 namespace {
 
-namespace fs = std::filesystem;
-
 // A container that yields this many unreadable packets in a row has nothing more to give.
 constexpr int kMostBadReads = 64;
-
-// "rtsp://..." but not "clip.mp4"; a name that exists as a file is a file, whatever it looks like.
-bool looks_like_url(const std::string& uri) {
-  const std::size_t colon = uri.find(':');
-  if (colon == std::string::npos || colon < 2) return false;
-  return std::all_of(uri.begin(), uri.begin() + static_cast<std::ptrdiff_t>(colon), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '+' || c == '-' || c == '.';
-  });
-}
-
-// What FFmpeg is to open: "file:" in front, so that no character of a file name is a protocol.
-std::string url_of(const std::string& uri) {
-  constexpr std::string_view kFile = "file:";
-  std::error_code ignored;
-  const std::string path =
-      uri.starts_with(kFile) && !fs::exists(uri, ignored) ? uri.substr(kFile.size()) : uri;
-  const fs::file_status status = fs::status(path, ignored);
-  if (fs::is_directory(status)) {
-    throw SourceError("source: expected a video or image file, got the directory '" + path +
-                      "'; name the files in it");
-  }
-  if (fs::is_regular_file(status)) return std::string(kFile) + path;
-  if (fs::exists(status)) {  // reading it may block for ever, where nothing can interrupt it
-    throw SourceError("source: expected a regular file or URL, got '" + path +
-                      "', a pipe or device; send it through tcp:// or udp:// instead");
-  }
-  if (path == uri && looks_like_url(uri)) return uri;
-  throw SourceError("source: expected a file or URL, got '" + path +
-                    "', which does not exist; check the path");
-}
 
 // libavformat takes a text file for a film of ANSI art; nobody who names one means that.
 bool is_text_art(AVCodecID codec) {

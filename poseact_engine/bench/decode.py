@@ -80,7 +80,7 @@ def _start_command() -> int:
 
 def _make_clip(path: Path) -> Path:
     """Ten seconds of 1080p with noise and motion: as many bits as a busy camera sends."""
-    picture = "testsrc2=size=1920x1080:rate=30:duration=10,noise=alls=12:allf=t"
+    picture = "testsrc2=size=1920x1080:rate=30:duration=10,noise=all_strength=12:all_flags=t"
     _run_ffmpeg(
         "-y", "-f", "lavfi", "-i", picture, "-pix_fmt", "yuv420p", "-c:v", "libx264",
         "-preset", "fast", "-b:v", "4M", "-g", "60", str(path),

@@ -51,7 +51,8 @@ TEST_P(DecoderTest, GivesTheGreyStepsInOrder) {
   const std::vector<int> greys = greys_of(path, threads, faults, [](int, AVPacket&) {});
   ASSERT_EQ(greys.size(), 12U);
   for (int k = 0; k < 12; ++k) {
-    EXPECT_NEAR(greys[static_cast<std::size_t>(k)], testing::grey_level(k), testing::kGreyStep / 4);
+    EXPECT_NEAR(greys[static_cast<std::size_t>(k)], testing::grey_level(k),
+                testing::kGreyTolerance);
   }
   EXPECT_EQ(faults, 0);
 }
@@ -70,7 +71,7 @@ TEST(Decoder, DamagedPacketsAreFaultsAndTheRestIsDecoded) {
   });
   EXPECT_EQ(faults, 1);
   ASSERT_EQ(greys.size(), 11U);
-  EXPECT_NEAR(greys[4], testing::grey_level(5), testing::kGreyStep / 4);
+  EXPECT_NEAR(greys[4], testing::grey_level(5), testing::kGreyTolerance);
 }
 
 TEST(Decoder, RefusesACodecThatNobodyHas) {

@@ -49,7 +49,8 @@ ffmpeg::FramePtr grey_picture(const AVCodecContext& encoder, int index) {
   for (int p = 0; p < 3; ++p) {
     const int rows = p == 0 ? encoder.height : (encoder.height + 1) / 2;
     const int value = p == 0 ? grey_level(index) : 128;
-    std::memset(picture->data[p], value, static_cast<std::size_t>(picture->linesize[p] * rows));
+    std::memset(picture->data[p], value,
+                static_cast<std::size_t>(picture->linesize[p]) * static_cast<std::size_t>(rows));
   }
   return picture;
 }

@@ -22,6 +22,7 @@ struct ClipOptions {
 // Far enough apart that a lossy codec cannot swap two frames.
 constexpr int kGreyFirst = 24;
 constexpr int kGreyStep = 16;
+constexpr double kGreyTolerance = 4;
 constexpr int grey_level(int index) { return kGreyFirst + kGreyStep * (index % 13); }
 
 // Writes the clip with libavcodec and libavformat; the file's ending says the container.

@@ -31,7 +31,7 @@ TEST_F(ReaderTest, GivesAllFramesAtRisingTimes) {
       ASSERT_TRUE(frame.has_value());
       EXPECT_EQ(frame->index, k);
       EXPECT_EQ(frame->pts * 25 * frame->time_base.num, std::int64_t{k} * frame->time_base.den);
-      EXPECT_NEAR(frame->planes[0].data[20], testing::grey_level(k), testing::kGreyStep / 4);
+      EXPECT_NEAR(frame->planes[0].data[20], testing::grey_level(k), testing::kGreyTolerance);
     }
     EXPECT_FALSE(reader.next(kNever).has_value());
     EXPECT_TRUE(reader.ended());

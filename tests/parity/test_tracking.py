@@ -96,21 +96,25 @@ def _edges(box: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([box[:2] - box[2:4] / 2, box[:2] + box[2:4] / 2])
 
 
+SMOOTH = {
+    "high_score": 0.5,
+    "low_score": 0.1,
+    "new_score": 0.5,
+    "match_iou": 0.1,
+    "low_match_iou": 0.5,
+    "new_match_iou": 0.3,
+    "confirm_s": 0.0,
+    "coast_s": 2.0,
+    "lost_s": 2.0,
+}
+"""One person who is reported at once and predicted for two seconds."""
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_estimate_equals_float64_filter(seed: int) -> None:
     """One person, 300 frames at uneven times, some skipped by the detector, some missed."""
     rng = np.random.default_rng(seed)
-    tracker = Tracker(
-        high_score=0.5,
-        low_score=0.1,
-        new_score=0.5,
-        match_iou=0.1,
-        low_match_iou=0.5,
-        new_match_iou=0.3,
-        confirm_s=0.0,
-        coast_s=2.0,
-        lost_s=2.0,
-    )
+    tracker = Tracker(**SMOOTH)
     pts, model = 0, None
     worst, missed = 0.0, False
     for frame in range(300):

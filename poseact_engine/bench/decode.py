@@ -57,6 +57,7 @@ def _through_mux(clip: Path) -> int:
     frames = 0
     while (batch := mux.next_batch(BATCH_FRAMES, 1.0)) is not None:
         frames += len(batch)
+        del batch  # before the next one is asked for: FFmpeg's command holds no picture either
     reader.stop()
     if reader.error is not None:
         raise SourceError(reader.error)

@@ -237,7 +237,7 @@ def steady(action: str, p: float, steps: range, *, stream: int = 0, track: int =
 
 def test_life_of_an_incident() -> None:
     """5 of 8 windows at 30 per second; an update each second; the end a second after the last."""
-    stage = Incidents(IncidentConfig(), CLASSES)
+    stage = Incidents(IncidentConfig(k=5, n=8), CLASSES)
     run = steady("falling_down", 0.8, range(66)) + steady("falling_down", 0.1, range(66, 120))
     events = run_step(stage, run)
     assert [e.kind for e in events] == ["new", "update", "update", "update", "end"]
@@ -273,7 +273,7 @@ def test_end_of_a_stream_ends_its_incidents_alone() -> None:
 
 
 def test_ten_thousand_tracks_leave_nothing() -> None:
-    stage = Incidents(IncidentConfig(), CLASSES)
+    stage = Incidents(IncidentConfig(k=5, n=8), CLASSES)
     for first in range(1, 10_001, 100):
         run = []
         for track in range(first, first + 100):

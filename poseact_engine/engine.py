@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from os import PathLike, fspath
 from types import TracebackType
@@ -29,14 +30,14 @@ class Engine:
         self.config = config
         self._models: Models | None = Models(config)
         self._waiting = Streams(config.source)
-        self._run: Run | None = None
+        self._last: Streams | None = None  # of the last run
+        # Weak: `for step in engine.run(...): break` ends the run, as it says.
+        self._run: weakref.ref[Run] | None = None
 
     @property
     def streams(self) -> tuple[Stream, ...]:
         """By index: those of the run that goes on or that is prepared, else of the last one."""
-        if self._run is not None and (not self._run.ended or not self._waiting.all):
-            return tuple(self._run.streams.all)
-        return tuple(self._waiting.all)
+        return tuple(self._known.all)
 
     @property
     def backend_cpu_s(self) -> float:
@@ -48,20 +49,32 @@ class Engine:
 
         A push to a full stream waits; a ``live`` one drops its oldest frame instead.
         """
+        self._open_models()
         return self._current.add_pushed(name, queue_frames=queue_frames, live=live).index
 
     def push(self, stream: int, frame: Frame, *, timeout_s: float | None = None) -> bool:
         """Hands a frame over; pts must increase. False: no room within ``timeout_s``, or ended."""
-        return self._current.push(stream, frame, timeout_s)
+        return self._known.push(stream, frame, timeout_s)
 
     def end_stream(self, stream: int) -> None:
         """No more frames will be pushed; a run ends when all of its streams have."""
-        self._current.end(stream)
+        self._known.end(stream)
+
+    @property
+    def _known(self) -> Streams:
+        """Whose numbers a caller has; after a run that is the last one: its streams have ended."""
+        current = self._current
+        return self._last if self._last is not None and not current.all else current
 
     @property
     def _current(self) -> Streams:
-        active = self._run is not None and not self._run.ended
-        return self._run.streams if active and self._run is not None else self._waiting
+        run = self._active
+        return self._waiting if run is None else run.streams
+
+    @property
+    def _active(self) -> Run | None:
+        run = None if self._run is None else self._run()
+        return None if run is None or run.ended else run
 
     def run(self, sources: Sequence[Source] | Source = ()) -> Run:
         """Opens the sources, besides the streams of ``add_stream``; yields a Step at a time.
@@ -71,15 +84,19 @@ class Engine:
         still goes on.
         """
         models = self._open_models()
-        if self._run is not None and not self._run.ended:
+        if self._active is not None:
             raise ConfigError("engine: expected the last run to have ended; close() it first")
-        streams, self._waiting = self._waiting, Streams(self.config.source)
+        streams = self._waiting
         several = [sources] if isinstance(sources, str | PathLike) else sources
-        streams.add_sources([fspath(source) for source in several])
-        if not streams.all:
-            raise ConfigError("engine: expected at least one source or add_stream(), got none")
-        self._run = Run(streams, models.pipeline(), self.config, models.facts)
-        return self._run
+        try:
+            streams.add_sources([fspath(source) for source in several])
+            if not streams.all:
+                raise ConfigError("engine: expected at least one source or add_stream(), got none")
+            run = Run(streams, models.pipeline(), self.config, models.facts)
+            self._run, self._last = weakref.ref(run), streams
+        finally:  # last, so that a push from another thread always finds its stream
+            self._waiting = Streams(self.config.source)
+        return run
 
     def _open_models(self) -> Models:
         if self._models is None:
@@ -88,8 +105,9 @@ class Engine:
 
     def close(self) -> None:
         """Ends a run that goes on and lets go of the models; may be called twice."""
-        if self._run is not None:
-            self._run.close()
+        run = None if self._run is None else self._run()
+        if run is not None:
+            run.close()
         if self._models is not None:
             self._models.close()
         self._models = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from types import TracebackType
 from typing import Self
 
@@ -109,7 +110,8 @@ def _steps(streams: Streams, pipeline: Pipeline, config: EngineConfig) -> Genera
         streams.start()
         seen = Prefetch(_see(streams.mux, pipeline, config), depth=1, name="poseact-detect")
         steps = Prefetch(_follow(seen, pipeline), depth=1, name="poseact-follow")
-        yield from steps
+        # Not `from steps`: that would close them, which waits, before the mux is closed below.
+        yield from chain(steps)
     finally:
         streams.mux.close()  # from the frames' side on, so that nobody waits for anybody
         for thread in (steps, seen):

@@ -136,6 +136,22 @@ def test_stop_wakes_a_run_that_waits_for_a_frame() -> None:
     timer.join()
 
 
+def test_close_wakes_a_run_that_waits_for_a_frame() -> None:
+    """A camera that shows nothing keeps nobody from leaving."""
+    streams = Streams(SourceConfig())
+    streams.add_pushed("cam", queue_frames=4, live=True)
+    streams.push(0, grey_frame(0), None)
+    run = make_run(streams)
+    next(run)
+    closer = threading.Thread(target=run.close)
+    closer.start()
+    closer.join(WAIT_S)
+    waits = closer.is_alive()
+    streams.end(0)  # a failure must not hang
+    closer.join(WAIT_S)
+    assert not waits
+
+
 def test_close_in_the_middle_ends_everything() -> None:
     run = make_run(pushed(50), batch_frames=1)
     next(run)

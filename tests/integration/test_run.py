@@ -23,6 +23,7 @@ from poseact_engine._core import Frame
 from poseact_engine.errors import ConfigError
 from poseact_engine.sinks.jsonl import result_lines
 from tests.integration.made_world import INPUT, SIZE, World, scene, write_scene
+from tests.unit.made_steps import grey_frame
 
 
 def results_of(steps: list[Step]) -> list[Result]:
@@ -214,6 +215,32 @@ def test_a_second_run_waits_for_the_first_to_end(world: World, clip: Path) -> No
         assert list(engine.run(clip))
     with pytest.raises(ConfigError, match="closed"):
         engine.run(clip)
+
+
+def threads_of_runs() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("poseact-")]
+
+
+def test_a_loop_that_is_left_ends_its_run(world: World, clip: Path) -> None:
+    with Engine(world.config()) as engine:
+        for _ in engine.run(clip):
+            assert threads_of_runs()
+            break
+        assert threads_of_runs() == []
+        assert [len(step.frames) for step in engine.run(clip)]
+
+
+def test_a_push_after_the_run_is_refused_quietly(world: World) -> None:
+    with Engine(world.config()) as engine:
+        stream = engine.add_stream("cam")
+        assert engine.push(stream, grey_frame(0))
+        for _ in engine.run():
+            break
+        assert not engine.push(stream, grey_frame(1))
+        engine.end_stream(stream)
+    assert not engine.push(stream, grey_frame(2))
+    with pytest.raises(ConfigError, match="got a closed one"):
+        engine.add_stream("late")
 
 
 def test_nothing_is_left_after_an_engine(world: World, clip: Path) -> None:

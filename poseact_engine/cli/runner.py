@@ -34,8 +34,9 @@ def make_sinks(
 
 
 def _check_distinct(sources: list[str], files: list[str]) -> None:
-    if len(set(files)) < len(files):
+    if len({Path(file).resolve() for file in files}) < len(files):
         raise ConfigError(f"output files: expected different ones, got {', '.join(files)}")
+    # Of patterns and of several videos' names the sinks themselves know, once the run is open.
     read = {Path(source).resolve() for source in sources}
     for file in files:
         if Path(file).resolve() in read:

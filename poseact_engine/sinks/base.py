@@ -89,3 +89,9 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     # A device or a pipe has nothing to lose.
     if path.is_file() and not overwrite:
         raise SinkError(f"{path} exists; choose another name, or replace it with --overwrite")
+
+
+def check_no_source(path: Path, run: RunInfo) -> None:
+    """Raises SinkError if writing to ``path`` would destroy a file that the run reads."""
+    if path.resolve() in {Path(s.uri).resolve() for s in run.streams if s.uri is not None}:
+        raise SinkError(f"{path}: is a source and would be overwritten; choose another name")

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from poseact_engine.errors import SinkError
-from poseact_engine.sinks.base import ClosingSink, RunInfo, check_target
+from poseact_engine.sinks.base import ClosingSink, RunInfo, check_no_source, check_target
 from poseact_engine.types import Event, Step
 
 RESULTS_SCHEMA = "poseact.results"
@@ -44,16 +44,17 @@ class _LineFile(ClosingSink):
     def _is_stdout(self) -> bool:
         return str(self._path) == "-"
 
-    def _start(self, header: dict[str, Any]) -> None:
+    def _start(self, schema: str, run: RunInfo) -> None:
         if self._is_stdout:
             self._file = sys.stdout.buffer
         else:
+            check_no_source(self._path, run)
             try:
                 self._file = self._path.open("wb", buffering=0)
                 self._made = True
             except OSError as error:
                 raise SinkError(f"{self._path}: cannot be written: {error.strerror}") from error
-        self._write_lines([_encode(header)])
+        self._write_lines([_encode(_header(schema, run))])
 
     def _write_lines(self, lines: list[str]) -> None:
         if self._file is None:
@@ -66,7 +67,8 @@ class _LineFile(ClosingSink):
                 rest = rest[self._file.write(rest) :]
             self._file.flush()
         except OSError as error:
-            raise SinkError(f"{self._path}: cannot be written: {error.strerror}") from error
+            name = "standard output" if self._is_stdout else self._path
+            raise SinkError(f"{name}: cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
         if self._file is not None and not self._is_stdout:
@@ -90,7 +92,7 @@ class ResultsSink(_LineFile):
     """One line per track and frame, after a header line."""
 
     def open(self, run: RunInfo) -> None:
-        self._start(_header(RESULTS_SCHEMA, run))
+        self._start(RESULTS_SCHEMA, run)
 
     def write(self, step: Step) -> None:
         self._write_lines(result_lines(step))
@@ -100,7 +102,7 @@ class EventsSink(_LineFile):
     """One line per message about an incident, after a header line."""
 
     def open(self, run: RunInfo) -> None:
-        self._start(_header(EVENTS_SCHEMA, run))
+        self._start(EVENTS_SCHEMA, run)
 
     def write(self, step: Step) -> None:
         self._write_lines([_encode(_event(event)) for event in step.events])

@@ -16,7 +16,13 @@ import numpy as np
 
 from poseact_engine._core import Frame, FrameBatch, crop
 from poseact_engine.errors import DependencyError, SinkError
-from poseact_engine.sinks.base import ClosingSink, RunInfo, StreamInfo, check_target
+from poseact_engine.sinks.base import (
+    ClosingSink,
+    RunInfo,
+    StreamInfo,
+    check_no_source,
+    check_target,
+)
 from poseact_engine.types import Event, Result, Step
 
 if TYPE_CHECKING:
@@ -86,6 +92,7 @@ class VideoSink(ClosingSink):
         paths = video_paths(self._path, [s.name for s in run.streams])
         for stream, path in zip(run.streams, paths, strict=True):
             check_target(path, overwrite=self._overwrite)
+            check_no_source(path, run)
             self._targets[stream.index] = (stream, path)
 
     def write(self, step: Step) -> None:
@@ -105,6 +112,8 @@ class VideoSink(ClosingSink):
 
     def _encoder(self, stream: int, picture: Picture) -> _Encoder:
         if stream not in self._encoders:
+            if stream not in self._targets:
+                raise SinkError(f"{ROLE}: expected streams that open() was told of, got {stream}")
             info, path = self._targets[stream]
             self._encoders[stream] = _Encoder(path, info.rate, picture.shape[0], picture.shape[1])
         return self._encoders[stream]
@@ -223,15 +232,24 @@ class _Encoder:
         try:
             self._container.mux(self._stream.encode(frame))
         except av.FFmpegError as error:
-            raise SinkError(f"{self._path}: the video cannot be written: {error}") from error
+            raise self._cannot(error) from error
+
+    def _cannot(self, error: Exception) -> SinkError:
+        return SinkError(f"{self._path}: the video cannot be written: {error}")
 
     def close(self) -> None:
+        import av
+
         if self._container is None:
             return
         try:
-            self._mux(None)
+            try:
+                self._mux(None)
+            finally:
+                self._container.close()  # writes the index, for which there may be no room
+        except av.FFmpegError as error:
+            raise self._cannot(error) from error
         finally:
-            self._container.close()
             self._container = None  # type: ignore[assignment]  # closed for good
 
 

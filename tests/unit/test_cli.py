@@ -91,6 +91,7 @@ def test_wrong_usage_is_explained_and_exits_2(arguments: tuple[str, ...], messag
     [
         (("--out", "x/r.jsonl"), "expected an existing folder"),
         (("--out", "r.jsonl", "--events", "r.jsonl"), "output files: expected different ones"),
+        (("--out", "r.jsonl", "--events", "./r.jsonl"), "output files: expected different ones"),
         (("--out", "-", "--events", "-"), "output files: expected different ones"),
         (("--out", "old.jsonl"), "old.jsonl exists; choose another name"),
         (("--video", "v.mkv"), "ends in .mp4"),

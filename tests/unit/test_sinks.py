@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from poseact_engine.errors import SinkError
 from poseact_engine.sinks.jsonl import EventsSink, ResultsSink
+from poseact_engine.sinks.video import VideoSink
 from tests.unit.made_steps import CLASSES, grey_frame, make_event, make_run, make_step
 
 
@@ -133,6 +135,22 @@ def test_targets_that_cannot_be_are_refused_at_once(tmp_path: Path) -> None:
 def test_a_full_disk_is_a_sink_error() -> None:
     with ResultsSink("/dev/full") as sink, pytest.raises(SinkError, match="No space left"):
         sink.open(make_run("a"))
+
+
+@pytest.mark.parametrize("kind", [ResultsSink, EventsSink, VideoSink])
+def test_a_file_that_is_read_is_not_written(
+    kind: type[ResultsSink | EventsSink | VideoSink], tmp_path: Path
+) -> None:
+    source = tmp_path / "out.mp4"
+    source.write_text("mine")
+    run = make_run("a")
+    stream = dataclasses.replace(run.streams[0], uri=str(tmp_path / "." / "out.mp4"))
+    with (
+        kind(source, overwrite=True) as sink,
+        pytest.raises(SinkError, match="is a source and would be overwritten"),
+    ):
+        sink.open(dataclasses.replace(run, streams=(stream,)))
+    assert source.read_text() == "mine"
 
 
 def test_a_dash_is_standard_output_and_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import builtins
+import resource
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +103,34 @@ def test_files_in_the_way_are_refused_before_any_is_written(tmp_path: Path) -> N
     assert [p.name for p in tmp_path.iterdir()] == ["v-b.mp4"]
     with pytest.raises(SinkError, match=r"ends in \.mp4"):
         VideoSink(tmp_path / "v.avi")
+
+
+@pytest.fixture
+def room_for_1000_bytes() -> Iterator[None]:
+    """Writing past it fails, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, before)
+
+
+@pytest.mark.usefixtures("room_for_1000_bytes")
+def test_a_full_disk_is_a_sink_error(tmp_path: Path) -> None:
+    sink = VideoSink(tmp_path / "v.mp4")
+    sink.open(make_run("a"))
+    sink.write(make_step([grey_frame(i, level=40 * i) for i in range(6)]))
+    with pytest.raises(SinkError, match=r"v\.mp4: the video cannot be written: .*File too large"):
+        sink.close()
+    sink.close()
+
+
+def test_a_stream_that_came_after_open_is_refused(tmp_path: Path) -> None:
+    with VideoSink(tmp_path / "v.mp4") as sink:
+        sink.open(make_run("a"))
+        with pytest.raises(SinkError, match=r"that open\(\) was told of, got 1"):
+            sink.write(make_step([grey_frame(0, stream=1)]))
 
 
 def test_an_incident_is_shown_from_its_time_on(tmp_path: Path) -> None:

@@ -77,7 +77,11 @@ def test_wrong_data_is_named(values: dict[str, Any], message: str) -> None:
         (TrackConfig, {"new_score": -0.1}, "track.new_score"),
         (TrackConfig, {"match_iou": 2}, "track.match_iou"),
         (TrackConfig, {"confirm_s": -1}, "track.confirm_s"),
-        (TrackConfig, {"low_score": 0.6}, "high_score: expected low_score .0.6. or more, got 0.5"),
+        (
+            TrackConfig,
+            {"low_score": 0.6, "high_score": 0.5},
+            "expected low_score .0.6. or more, got 0.5",
+        ),
         (TrackConfig, {"coast_s": 3.0}, "coast_s: expected at most lost_s .2.0., got 3.0"),
         (WindowConfig, {"stride": 0}, "window.stride"),
         (WindowConfig, {"max_gap_s": -1}, "window.max_gap_s"),

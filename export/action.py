@@ -19,7 +19,7 @@ from onnx import helper
 
 from export.graph import GraphBuilder, value_info
 from export.options import require
-from export.package import write_model
+from export.package import check_output, write_model
 from poseact_engine.contract import IR_VERSION, OPSET, contract_of
 from poseact_engine.errors import DependencyError, ExportError
 from poseact_engine.manifest import ActionManifest
@@ -62,6 +62,7 @@ def export_action(weights: Path, output: Path, *, source: str, licence: str) -> 
     Raises SourceError for a checkpoint that cannot be read, ExportError where the graph's answers
     differ from torch's by more than TOLERANCE, DependencyError without torch or ONNX Runtime.
     """
+    check_output(output, weights)
     checkpoint = _load(weights)
     manifest = make_manifest(checkpoint, source=source, licence=licence)
     model = build_graph(checkpoint, manifest)

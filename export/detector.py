@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from export.front import InputOptions, input_size, normalise
 from export.graph import Dims, GraphBuilder, assemble, load_foreign
-from export.package import write_model
+from export.package import check_output, write_model
 from export.sizes import fix_sizes
 from export.suppression import cut_suppression
 from export.verify import verify_batches
@@ -56,6 +56,7 @@ def export_detector(onnx_file: Path, output: Path, options: DetectorOptions) -> 
 
     Raises ExportError: a file that is not of the layout, options that do not fit it.
     """
+    check_output(output, onnx_file)
     model = load_foreign(onnx_file)
     height, width = input_size(model, options.input)
     manifest = DetectorManifest(

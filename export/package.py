@@ -45,6 +45,17 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
         raise ExportError(f"{path}: the exported graph is not valid ONNX: {error}") from error
 
 
+def check_output(output: Path, source: Path) -> None:
+    """Raises ExportError unless a model file may be made at ``output``: it replaces what is there.
+
+    ``source``, the file that is exported, is never replaced.
+    """
+    if output.exists() and not output.is_file():
+        raise ExportError(f"{output}: expected a file name, got a folder, device or pipe")
+    if output.resolve() == source.resolve():
+        raise ExportError(f"{output}: is the file to be exported; choose another name for --output")
+
+
 def _write_atomically(data: bytes, path: Path) -> None:
     """Readers see the old file or the new one, never a part of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

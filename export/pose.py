@@ -23,7 +23,7 @@ from onnx import TensorProto
 
 from export.front import InputOptions, input_size, normalise
 from export.graph import Dims, GraphBuilder, assemble, load_foreign
-from export.package import write_model
+from export.package import check_output, write_model
 from export.sizes import fix_sizes
 from export.verify import verify_batches
 from poseact_engine.contract import contract_of
@@ -51,6 +51,7 @@ def export_pose(onnx_file: Path, output: Path, options: PoseOptions) -> PoseMani
 
     Raises ExportError: a file that is not of the layout, options that do not fit it.
     """
+    check_output(output, onnx_file)
     model = load_foreign(onnx_file)
     height, width = input_size(model, options.input)
     manifest = PoseManifest(

@@ -16,7 +16,7 @@ from poseact_engine.contract import describe
 from poseact_engine.manifest import Manifest
 from poseact_engine.manifest_io import load_model, to_json
 
-models_app = typer.Typer(help="Look into model files.", no_args_is_help=True)
+models_app = typer.Typer(help="Look into model files.", no_args_is_help=True, add_completion=False)
 
 
 @models_app.callback()

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from poseact_engine.errors import SinkError
+from poseact_engine.sinks.base import check_target
 
 if TYPE_CHECKING:
     from poseact_engine.training.action import Prepared, TrainConfig
@@ -44,7 +45,9 @@ Normalise = Annotated[
 ]
 Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
 
-train_app = typer.Typer(name="train", help="Train models.", no_args_is_help=True)
+train_app = typer.Typer(
+    name="train", help="Train models.", no_args_is_help=True, add_completion=False
+)
 
 
 @train_app.callback()
@@ -102,8 +105,9 @@ def _run(config: TrainConfig, output: Path) -> None:
     from poseact_engine.training.checkpoint import save_checkpoint
     from poseact_engine.training.paper import CLASSES
 
-    if not output.parent.is_dir():
-        raise SinkError(f"{output}: the folder {output.parent} does not exist")
+    check_target(output, overwrite=True)
+    if output.resolve() in {path.resolve() for path in config.data}:
+        raise SinkError(f"{output}: is a keypoint file and would be overwritten")
     console = Console()
     start_s = time.monotonic()
     prepared = action.prepare(config)

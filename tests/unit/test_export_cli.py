@@ -16,7 +16,7 @@ from onnx import helper
 from typer.testing import CliRunner
 
 from export.options import parse_border, parse_iou, parse_joints, parse_number, parse_size
-from export.package import write_model
+from export.package import check_output, write_model
 from poseact_engine.cli.models import models_app
 from poseact_engine.errors import ExportError
 from poseact_engine.manifest_io import read_manifest
@@ -125,6 +125,21 @@ def test_an_old_file_stays_when_the_new_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="contract"):
         write_model(empty, manifest, path)
     assert path.read_bytes() == before
+
+
+def test_the_foreign_file_and_devices_are_never_replaced(tmp_path: Path) -> None:
+    foreign, pipe = tmp_path / "f.onnx", tmp_path / "pipe"
+    foreign.write_bytes(b"mine")
+    os.mkfifo(pipe)
+    with pytest.raises(ExportError, match="is the file to be exported"):
+        check_output(tmp_path / "." / "f.onnx", foreign)
+    for target in (pipe, tmp_path):
+        with pytest.raises(ExportError, match="got a folder, device or pipe"):
+            check_output(target, foreign)
+    check_output(tmp_path / "new.onnx", foreign)
+    result = export("pose", "--onnx", foreign, "-o", foreign, *POSE)
+    assert_one_error(result, "is the file to be exported")
+    assert foreign.read_bytes() == b"mine"
 
 
 def test_same_weights_give_the_same_file(tmp_path: Path) -> None:

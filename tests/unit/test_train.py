@@ -204,7 +204,7 @@ def test_the_command_trains_and_reports(tmp_path: Path, data: Path) -> None:
         (["--exclude", "made/gone*"], ConfigError, "matches none of 24 sequences"),
         (["--lr", "0"], ConfigError, r"train\.lr"),
         (["--least-fall", "nan"], ConfigError, "least_fall"),
-        (["-o", "gone/a.pt"], SinkError, "the folder gone does not exist"),
+        (["-o", "gone/a.pt"], SinkError, "expected an existing folder, got gone"),
     ],
 )
 def test_what_is_wrong_is_said(
@@ -214,6 +214,18 @@ def test_what_is_wrong_is_said(
     with pytest.raises(kind, match=message):
         CliRunner().invoke(train_app, args, catch_exceptions=False)
     assert not (tmp_path / "a.pt").exists()
+
+
+def test_data_and_folders_are_refused_as_output_before_any_training(
+    tmp_path: Path, data: Path
+) -> None:
+    before = data.read_bytes()
+    for output, message in ((data, "is a keypoint file"), (tmp_path, "got a folder")):
+        with pytest.raises(SinkError, match=message):
+            CliRunner().invoke(
+                train_app, ["action", str(data), "-o", str(output)], catch_exceptions=False
+            )
+    assert data.read_bytes() == before
 
 
 def test_without_torch_the_command_says_what_to_install(

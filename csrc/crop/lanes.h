@@ -12,7 +12,7 @@ namespace poseact {
 // render_simd.h, which alone includes this.
 template <typename Simd>
 struct Lanes {
-  using Reg = Simd::Reg;
+  using Reg = typename Simd::Reg;
 
   // Weight of the second value, and that of the first negated, as pixel.h's blend() wants them.
   struct Weights {

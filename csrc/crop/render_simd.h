@@ -27,17 +27,17 @@ void prefetch_line(const std::uint8_t* line) {
 template <typename Simd, Layout kLayout, int kChunks>
 struct Renderer {
   using L = Lanes<Simd>;
-  using Reg = Simd::Reg;
-  using Taps = Simd::Taps;
+  using Reg = typename Simd::Reg;
+  using Taps = typename Simd::Taps;
   static constexpr int kChromaChunks = kLayout == Layout::half ? (kChunks + 1) / 2 : kChunks;
   static constexpr int kV = kLayout == Layout::nv12 ? 1 : 0;  // index of V's lookup
 
-  L::Colors color;
+  typename L::Colors color;
   std::ptrdiff_t plane_bytes;
 
   struct Vertical {
-    L::Weights luma;
-    L::Weights chroma;
+    typename L::Weights luma;
+    typename L::Weights chroma;
   };
 
   // Asks for what a later row reads and writes at this strip. Spread over the strips: in a burst
@@ -55,7 +55,7 @@ struct Renderer {
 
   template <int kCount>
   static Reg sample(const std::uint8_t* const* rows, const Taps& taps, int component,
-                    const L::Weights& down) {
+                    const typename L::Weights& down) {
     const typename L::Weights across(Simd::load(&taps.fraction));
     return L::bilinear(Simd::template lookup<kCount>(rows[0], taps, component),
                        Simd::template lookup<kCount>(rows[1], taps, component), down, across);
@@ -83,7 +83,7 @@ struct Renderer {
 
 template <typename Simd, Layout kLayout, int kChunks>
 void render_rows(const Tile& tile, const Strips<typename Simd::Taps>& plan) {
-  using Weights = Lanes<Simd>::Weights;
+  using Weights = typename Lanes<Simd>::Weights;
   using R = Renderer<Simd, kLayout, kChunks>;
   const R renderer{typename Lanes<Simd>::Colors(tile.color), tile.plane_bytes};
   for (std::int32_t y = tile.rows.begin; y < tile.rows.begin + kRowsAhead; ++y) {

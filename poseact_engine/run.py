@@ -16,7 +16,7 @@ from typing import Self
 
 import numpy as np
 
-from poseact_engine._core import FrameBatch, Mux
+from poseact_engine._core import FrameBatch
 from poseact_engine.config import EngineConfig
 from poseact_engine.models import ModelFacts
 from poseact_engine.pipeline import Pipeline
@@ -108,7 +108,7 @@ def _steps(streams: Streams, pipeline: Pipeline, config: EngineConfig) -> Genera
     steps: Prefetch[Step] | None = None
     try:
         streams.start()
-        seen = Prefetch(_see(streams.mux, pipeline, config), depth=1, name="poseact-detect")
+        seen = Prefetch(_see(streams, pipeline, config), depth=1, name="poseact-detect")
         steps = Prefetch(_follow(seen, pipeline), depth=1, name="poseact-follow")
         # Not `from steps`: that would close them, which waits, before the mux is closed below.
         yield from chain(steps)
@@ -120,9 +120,12 @@ def _steps(streams: Streams, pipeline: Pipeline, config: EngineConfig) -> Genera
         streams.stop()
 
 
-def _see(mux: Mux, pipeline: Pipeline, config: EngineConfig) -> Iterator[_Seen]:
+def _see(streams: Streams, pipeline: Pipeline, config: EngineConfig) -> Iterator[_Seen]:
+    mux = streams.mux
     while (frames := mux.next_batch(config.batch_frames, config.batch_timeout_s)) is not None:
-        yield _Seen(frames, pipeline.detect(frames), mux.ended_streams())
+        ended = mux.ended_streams()
+        streams.tell_lost(ended)
+        yield _Seen(frames, pipeline.detect(frames), ended)
 
 
 def _follow(seen: Iterable[_Seen], pipeline: Pipeline) -> Iterator[Step]:

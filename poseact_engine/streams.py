@@ -134,6 +134,13 @@ class Streams:
             pushed = [s.index for s in self.all if s.uri is None]
             raise ConfigError(f"stream: expected one made by add_stream {pushed}, got {index}")
 
+    def tell_lost(self, ended: Sequence[int]) -> None:
+        """Logs which of them ended by an error while the run goes on, maybe for days."""
+        for index in ended:
+            stream = self.all[index]
+            if stream.reader is not None and stream.error is not None:
+                _log.warning("%s: %s", stream.name, stream.error)
+
     def infos(self) -> tuple[StreamInfo, ...]:
         return tuple(
             StreamInfo(

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,24 @@ def test_a_dead_source_among_three_is_told_and_the_others_go_on(
     assert "the other streams go on" in caplog.text
     assert lines_of(steps, 0) == lines_of(steps, 2) != []
     assert lines_of(steps, 1) == []
+
+
+def test_a_camera_that_goes_away_is_told_while_the_others_go_on(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as nobody:  # bound, never listening: refuses
+        nobody.bind(("127.0.0.1", 0))
+        with Engine(world.config()) as engine:
+            stream = engine.add_stream("mine")
+            run = engine.run(f"http://127.0.0.1:{nobody.getsockname()[1]}/cam.ts")
+            deadline = time.monotonic() + 10
+            while "Connection refused" not in caplog.text:
+                assert time.monotonic() < deadline
+                assert engine.push(
+                    stream, grey_frame(0, pts=time.monotonic_ns(), time_base=(1, 10**9))
+                )
+                next(run)
+            run.close()
 
 
 def test_only_dead_sources_are_an_error(world: World, tmp_path: Path) -> None:

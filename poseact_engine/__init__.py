@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """poseact_engine: CCTV streams in, work-site safety events out.
 
->>> from poseact_engine import Engine, EngineConfig  # doctest: +SKIP
-
 Names are imported when they are first used, so that importing the package costs nothing.
 """
 

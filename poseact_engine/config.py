@@ -174,8 +174,8 @@ class IncidentConfig(FromMapping):
     """Watched actions: class name to (enter, leave); leave < enter."""
     k: int = 8
     n: int = 10
-    """A third of a second at 30 windows per second. Chosen on a dozen short films of staged falls and
-    daily life, which an action model for another site will not be like: try it on footage of yours."""
+    """A third of a second at 30 windows per second. Chosen on a dozen short films of staged falls
+    and of daily life; a site of yours will differ: try it on footage of your own."""
     update_s: float = 1.0
     """Least stream time between two ``update`` events of one incident."""
     end_s: float = 1.0

@@ -53,7 +53,11 @@ class Engine:
         return self._current.add_pushed(name, queue_frames=queue_frames, live=live).index
 
     def push(self, stream: int, frame: Frame, *, timeout_s: float | None = None) -> bool:
-        """Hands a frame over; pts must increase. False: no room within ``timeout_s``, or ended."""
+        """Hands a frame over. False: no room within ``timeout_s``, or the stream has ended.
+
+        pts should increase: for one that does not the tracker lets no time pass, and its poses
+        enter no window.
+        """
         return self._known.push(stream, frame, timeout_s)
 
     def end_stream(self, stream: int) -> None:

@@ -67,6 +67,7 @@ class Models:
                 f"{config.pose.model} and {action.joints} from {config.action.model}; export an "
                 "action model that was trained on poses of this pose model"
             )
+        Incidents(config.incident, action.classes)  # refuses actions that the model does not know
         files = (
             ("detector", config.detect.model, self._detector),
             ("pose", config.pose.model, self._pose),

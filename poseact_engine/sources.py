@@ -23,7 +23,9 @@ __all__ = ["SourceSpec", "expand_sources", "open_source"]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MAGIC = re.compile(r"[*?\[]")
-_LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "http", "https"})
+_LIVE_SCHEMES = frozenset(
+    {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "tcp", "udp", "srt", "http", "https"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

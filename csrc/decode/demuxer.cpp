@@ -88,7 +88,7 @@ struct Demuxer::Memory {
 };
 
 Demuxer::Demuxer(const std::string& uri, const DemuxerOptions& options, Interrupt& interrupt)
-    : name_(uri), options_(options), interrupt_(interrupt) {
+    : name_(without_login(uri)), options_(options), interrupt_(interrupt) {
   open(url_of(uri));
 }
 
@@ -138,7 +138,9 @@ void Demuxer::fail_open(int code) const {
   }
   throw SourceError("source '" + name_ +
                     "': expected a video or image that FFmpeg can read, got \"" +
-                    ffmpeg::error_text(code) + "\"; check that the file is complete");
+                    ffmpeg::error_text(code) + "\"; check " +
+                    (name_.find("://") == std::string::npos ? "that the file is complete"
+                                                            : "the address and the camera"));
 }
 
 void Demuxer::choose_stream() {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "decode/source_url.h"
 
 namespace poseact {
 
@@ -17,7 +18,7 @@ Mux::~Mux() { close(); }
 int Mux::add_reader(std::shared_ptr<Reader> reader) {
   const std::shared_ptr<FrameQueue> queue = reader->queue();
   if (!queue->attach(bell_)) {
-    throw ConfigError("Mux: expected a reader of its own, got '" + reader->uri() +
+    throw ConfigError("Mux: expected a reader of its own, got '" + without_login(reader->uri()) +
                       "' which feeds a mux already");
   }
   reader->start();
@@ -57,7 +58,7 @@ Pushed Mux::push(int stream, Frame frame, Deadline deadline) {
   const Stream to = at(stream);
   if (to.reader) {
     throw ConfigError("Mux: expected a stream made by add_stream, got " + std::to_string(stream) +
-                      ", which belongs to the reader of '" + to.reader->uri() + "'");
+                      ", which belongs to the reader of '" + without_login(to.reader->uri()) + "'");
   }
   return to.queue->push(std::move(frame), deadline);
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "decode/source_url.h"
 
 namespace poseact {
 namespace {
@@ -131,7 +132,7 @@ void Reader::run() {
     if (!demuxer_) open();
     decode_all();
     if (counts_.frames == 0 && !interrupt_.stopped()) {
-      error = "source '" + uri_ + "': expected pictures, got none from " +
+      error = "source '" + without_login(uri_) + "': expected pictures, got none from " +
               std::to_string(counts_.packets) + " packets of " + demuxer_->info().codec;
     }
   } catch (const std::exception& e) {

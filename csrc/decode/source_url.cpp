@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <string_view>
 
 #include "core/error.h"
 
@@ -41,6 +42,17 @@ std::string url_of(const std::string& uri) {
   if (path == uri && looks_like_url(uri)) return uri;
   throw SourceError("source: expected a file or URL, got '" + path +
                     "', which does not exist; check the path");
+}
+
+std::string without_login(const std::string& uri) {
+  constexpr std::string_view kSlashes = "://";
+  const std::size_t slashes = uri.find(kSlashes);
+  if (slashes == std::string::npos) return uri;
+  const std::size_t host = slashes + kSlashes.size();
+  const std::size_t end = uri.find_first_of("/?#", host);  // of user:password@host:port
+  const std::size_t at = uri.substr(0, end).rfind('@');
+  if (at == std::string::npos || at < host) return uri;
+  return uri.substr(0, host) + uri.substr(at + 1);
 }
 
 }  // namespace poseact

@@ -9,4 +9,7 @@ namespace poseact {
 // file name is a protocol. Throws SourceError for what does not exist, directories and pipes.
 std::string url_of(const std::string& uri);
 
+// A URL without its user name and password, for messages; anything else as it is.
+std::string without_login(const std::string& uri);
+
 }  // namespace poseact

@@ -82,6 +82,16 @@ def test_bad_paths_are_source_errors(tmp_path: Path) -> None:
         assert str(path) in str(caught.value)
 
 
+def test_a_refused_camera_is_told_without_its_password() -> None:
+    reader = Reader("rtsp://user:secret@127.0.0.1:1/ch", live=True)  # port 1: nobody listens
+    reader.start()
+    assert reader.next(20.0) is None
+    assert reader.error is not None
+    assert "secret" not in reader.error
+    assert "rtsp://127.0.0.1:1/ch" in reader.error
+    assert "check the address" in reader.error
+
+
 def test_options_are_checked(tmp_path: Path) -> None:
     clip = media.write_clip(tmp_path / "grey.mp4", frames=2)
     for option in ({"queue_frames": 0}, {"every": 0}, {"max_frames": 0}, {"threads": 0}):

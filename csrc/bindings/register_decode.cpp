@@ -12,6 +12,7 @@
 #include "bindings/registers.h"
 #include "decode/mux.h"
 #include "decode/reader.h"
+#include "decode/source_url.h"
 
 namespace poseact::bindings {
 namespace {
@@ -77,11 +78,12 @@ std::shared_ptr<Reader> make_reader(std::string uri, std::int64_t queue_frames, 
 std::optional<Frame> next_frame(Reader& self, std::optional<double> timeout_s) {
   const Deadline deadline = deadline_of("Reader.next", timeout_s);
   if (self.queue()->attached()) {
-    throw ConfigError("Reader.next: expected a reader of its own, got '" + self.uri() +
+    throw ConfigError("Reader.next: expected a reader of its own, got '" +
+                      without_login(self.uri()) +
                       "' which feeds a mux; ask the mux for its frames");
   }
   if (!self.started()) {
-    throw ConfigError("Reader.next: expected a started reader, got '" + self.uri() +
+    throw ConfigError("Reader.next: expected a started reader, got '" + without_login(self.uri()) +
                       "' before start()");
   }
   std::optional<Frame> frame;
@@ -132,7 +134,8 @@ void register_reader(py::module_& m) {
            "read_timeout_s"_a = 10.0,
            "One stream, decoded on a thread of its own. A file is opened here (SourceError), a "
            "live stream on the thread.")
-      .def("start", &Reader::start, "Starts the thread; does nothing the second time.")
+      .def("start", &Reader::start, py::call_guard<py::gil_scoped_release>(),
+           "Starts the thread; does nothing the second time.")
       .def("stop", &Reader::stop, py::call_guard<py::gil_scoped_release>(),
            "Ends the thread and waits for it, also while it waits for a source. Final.")
       .def("next", &next_frame, "timeout_s"_a = py::none(),
@@ -185,13 +188,14 @@ int add_stream(Mux& self, std::int64_t queue_frames, bool live) {
     throw ConfigError("Mux.add_stream: expected queue_frames of 1 or more, got " +
                       std::to_string(queue_frames));
   }
+  const py::gil_scoped_release nogil;  // its lock may be held by who waits for the GIL
   return self.add_stream(static_cast<std::size_t>(queue_frames), live);
 }
 
 void register_mux(py::module_& m) {
   py::class_<Mux, std::shared_ptr<Mux>>(m, "Mux", py::is_final())
       .def(py::init([] { return std::shared_ptr<Mux>(new Mux, DeleteMux{}); }))
-      .def("add_reader", &Mux::add_reader, "reader"_a,
+      .def("add_reader", &Mux::add_reader, "reader"_a, py::call_guard<py::gil_scoped_release>(),
            "Starts the reader if nobody has; returns the number of its stream.")
       .def("add_stream", &add_stream, py::kw_only(), "queue_frames"_a = 8, "live"_a = false,
            "A stream that is fed by `push`; returns its number.")

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -42,6 +43,9 @@ enum class Orientation : std::uint8_t {
 };
 
 constexpr bool swaps_axes(Orientation o) { return o >= Orientation::transpose; }
+
+// The pts of a frame whose time is not known.
+inline constexpr std::int64_t kMissingPts = std::numeric_limits<std::int64_t>::min();
 
 struct TimeBase {
   std::int32_t num = 1;

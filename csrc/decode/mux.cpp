@@ -11,11 +11,20 @@
 
 namespace poseact {
 
+namespace {
+
+[[noreturn]] void throw_closed() {
+  throw ConfigError("Mux: expected an open mux, got a closed one; make another");
+}
+
+}  // namespace
+
 Mux::Mux() = default;
 
 Mux::~Mux() { close(); }
 
 int Mux::add_reader(std::shared_ptr<Reader> reader) {
+  check_open();  // before the reader is bound to this mux for good
   const std::shared_ptr<FrameQueue> queue = reader->queue();
   if (!queue->attach(bell_)) {
     throw ConfigError("Mux: expected a reader of its own, got '" + without_login(reader->uri()) +
@@ -33,11 +42,16 @@ int Mux::add_stream(std::size_t queue_frames, bool live) {
   return add({nullptr, std::move(queue)});
 }
 
+void Mux::check_open() const {
+  const std::lock_guard lock(streams_mutex_);
+  if (closed_) throw_closed();
+}
+
 int Mux::add(Stream stream) {
   int index = 0;
   {
     const std::lock_guard lock(streams_mutex_);
-    if (closed_) throw ConfigError("Mux: expected an open mux, got a closed one; make another");
+    if (closed_) throw_closed();
     index = static_cast<int>(streams_.size());
     streams_.push_back(std::move(stream));
   }
@@ -91,8 +105,9 @@ Mux::Poll Mux::poll(std::size_t max_frames, double timeout_s, Deadline patience,
 
 // Moves ready frames to pending_, one of each stream in turn. True: no stream will give more.
 bool Mux::gather(std::size_t max_frames) {
+  std::vector<Frame> let_go;  // after the lock: a frame's owner may take Python's GIL when it goes
   const std::lock_guard lock(streams_mutex_);
-  if (closed_) pending_.clear();
+  if (closed_) let_go.swap(pending_);
   std::size_t empty_in_a_row = 0;
   while (pending_.size() < max_frames && empty_in_a_row < streams_.size()) {
     const std::size_t i = cursor_++ % streams_.size();

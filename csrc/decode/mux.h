@@ -57,6 +57,7 @@ class Mux {
     bool reported = false;
   };
 
+  void check_open() const;
   int add(Stream stream);
   Stream at(int stream) const;
   bool gather(std::size_t max_frames);

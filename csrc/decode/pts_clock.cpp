@@ -2,12 +2,14 @@
 #include "decode/pts_clock.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace poseact {
 namespace {
 
 // Time stamps beyond this are nonsense, and sums of them would overflow.
 constexpr std::int64_t kMost = std::int64_t{1} << 60;
+constexpr std::int64_t kMost_s = std::int64_t{1} << 36;  // two thousand years
 
 constexpr std::int64_t kLeap_s = std::int64_t{30} * 86400;
 
@@ -24,7 +26,7 @@ PtsClock::PtsClock(TimeBase time_base, int wrap_bits, std::int64_t frame_ticks)
       frame_ticks_(std::clamp<std::int64_t>(frame_ticks, 1, kMost >> 20)) {}
 
 std::int64_t PtsClock::next(std::optional<std::int64_t> pts, std::int64_t duration) {
-  const bool sane = pts && *pts > -kMost && *pts < kMost;
+  const bool sane = pts && *pts > -kMost && *pts < kMost && std::abs(*pts) / second_ < kMost_s;
   std::int64_t time = 0;
   if (sane) {
     time = follow(*pts);

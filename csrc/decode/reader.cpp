@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 #include "core/error.h"
@@ -16,6 +17,8 @@ namespace {
 // A drained decoder has at most as many packets left as it has threads; one that reports more
 // faults than that would do so for ever.
 constexpr int kMostFaultsAtEnd = 256;
+
+constexpr int kMostUnreadable = 64;  // pictures in a row
 
 void check(bool ok, const char* option, const char* expected, double got) {
   if (ok) return;
@@ -74,8 +77,14 @@ Reader::~Reader() { stop(); }
 void Reader::start() {
   const std::lock_guard lock(life_);
   if (started_) return;
+  try {
+    thread_ = std::thread(&Reader::run, this);
+  } catch (const std::system_error& e) {
+    throw SourceError("source '" + without_login(uri_) +
+                      "': expected a thread to decode on, got \"" + e.what() +
+                      "\"; read fewer streams at once or raise the limit of threads");
+  }
   started_ = true;
-  thread_ = std::thread(&Reader::run, this);
 }
 
 void Reader::stop() {
@@ -201,14 +210,30 @@ bool Reader::deliver(ffmpeg::FramePtr picture) {
     ++counts_.skipped;
     return true;
   }
-  Frame frame = maker_->make(std::move(picture));
-  frame.index = index;
-  frame.pts = pts;
-  frame.time_base = demuxer_->info().time_base;
-  if (queue_->push(std::move(frame)) != Pushed::yes) return false;
+  std::optional<Frame> frame = make(std::move(picture));
+  if (!frame) return true;
+  frame->index = index;
+  frame->pts = pts;
+  frame->time_base = demuxer_->info().time_base;
+  if (queue_->push(std::move(*frame)) != Pushed::yes) return false;
   const std::lock_guard lock(mutex_);
   ++counts_.delivered;
   return counts_.delivered < options_.max_frames.value_or(std::numeric_limits<std::int64_t>::max());
+}
+
+// Nothing: a damaged header says what no picture of this stream is. Where none was good before, or
+// many in a row are bad, it is not damage but a kind of picture that cannot be read, and the end.
+std::optional<Frame> Reader::make(ffmpeg::FramePtr picture) {
+  try {
+    Frame frame = maker_->make(std::move(picture));
+    unreadable_ = 0;
+    return frame;
+  } catch (const DecodeError&) {
+    if (counts_.delivered == 0 || ++unreadable_ > kMostUnreadable) throw;
+    const std::lock_guard lock(mutex_);
+    ++counts_.damaged_frames;
+    return std::nullopt;
+  }
 }
 
 void Reader::note(const AVFrame& picture) {

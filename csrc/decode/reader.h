@@ -82,6 +82,7 @@ class Reader {
   void decode_all();
   bool feed(AVPacket& packet);
   bool deliver(ffmpeg::FramePtr picture);
+  std::optional<Frame> make(ffmpeg::FramePtr picture);
   void note(const AVFrame& picture);
 
   const std::string uri_;
@@ -95,6 +96,7 @@ class Reader {
   std::optional<FrameMaker> maker_;
   std::optional<PtsClock> clock_;
   std::int64_t frames_ = 0;  // decoded
+  int unreadable_ = 0;       // pictures in a row
   bool flagged_ = false;     // the last packet was damaged, so the container says
   int width_ = 0;            // of the last frame
   int height_ = 0;

@@ -9,11 +9,13 @@ namespace poseact {
 
 // Seconds of one stream since its first frame, from its pts; never runs backward.
 // A repeated pts is the same moment; a backward one too, and time goes on from there (a file that
-// starts anew, a counter that wrapped). Plain value; not thread-safe.
+// starts anew, a counter that wrapped); a frame without a pts (kMissingPts) lets no time pass.
+// Plain value; not thread-safe.
 class StreamClock {
  public:
   // Moves to a frame's time and returns the seconds since the frame before.
   double advance(std::int64_t pts, TimeBase time_base) {
+    if (pts == kMissingPts) return 0.0;
     const double before = now_s_;
     if (!started_) {
       anchor_pts_ = pts;

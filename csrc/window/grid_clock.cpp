@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "window/grid_clock.h"
 
+#include <limits>
 #include <numeric>
-#include <string>
-
-#include "core/error.h"
 
 namespace poseact {
 namespace {
@@ -30,13 +28,11 @@ GridClock::GridClock(TimeBase time_base, GridRate rate, std::int64_t gap_us)
   gap_ticks_ = static_cast<std::int64_t>(half_us / (Wide{2'000'000} * time_base.num));
 }
 
-Moment GridClock::place(std::int64_t pts) const {
+std::optional<Moment> GridClock::place(std::int64_t pts) const {
   const Wide product = Wide{pts} * multiplier_;
   const Wide limit = Wide{kMostSteps} * divisor_;
   if (pts < -kMostTicks || pts > kMostTicks || product < -limit || product > limit) {
-    throw ConfigError("Windows: expected a pts within 2^61 ticks and 2^52 grid steps of 0, got " +
-                      std::to_string(pts) + " at time base " + std::to_string(time_base_.num) +
-                      "/" + std::to_string(time_base_.den));
+    return std::nullopt;
   }
   constexpr Wide kWord = std::numeric_limits<std::int64_t>::max();
   Moment moment{pts, 0, 0};

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
+#include <optional>
 
 #include "core/frame.h"
 
@@ -13,8 +13,6 @@ struct GridRate {
   std::int32_t num = 30;
   std::int32_t den = 1;
 };
-
-inline constexpr std::int64_t kMissingPts = std::numeric_limits<std::int64_t>::min();
 
 // Where a pts lies: `rest / GridClock::divisor()` of a step after grid point `step`.
 struct Moment {
@@ -32,8 +30,9 @@ class GridClock {
   // given as a decimal fraction (0.0333) still spans the frames it was meant to span (1/30).
   GridClock(TimeBase time_base, GridRate rate, std::int64_t gap_us);
 
-  // Throws ConfigError for a pts so large that differences or grid points would overflow.
-  Moment place(std::int64_t pts) const;
+  // Nothing for a pts that is missing, or so large that differences or grid points would overflow
+  // (2^61 ticks, 2^52 grid steps): one stream's damaged clock must not stop the others.
+  std::optional<Moment> place(std::int64_t pts) const;
 
   // How far grid point `step` <= now.step lies before `now`, as a part of the way back to
   // `seen_pts` (0 to 1). Doubles suffice: nothing is subtracted, so nothing cancels.

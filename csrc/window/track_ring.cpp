@@ -12,7 +12,7 @@ bool is_seen(const float* joint) {
 }
 
 // `part` of the way from the joint as it is now (x, y, score) back to where it was.
-void blend(const Sighting& seen, const float* now, double part, float* out) {
+void blend(const JointSighting& seen, const float* now, double part, float* out) {
   out[0] = static_cast<float>(now[0] + part * (double{seen.x} - now[0]));
   out[1] = static_cast<float>(now[1] + part * (double{seen.y} - now[1]));
   out[2] = std::min(seen.score, now[2]);
@@ -30,7 +30,7 @@ void TrackRing::start(const Moment& now) {
   poses_ = 0;
   last_ = now;
   last_step_ = now.rest == 0 ? now.step - 1 : now.step;
-  std::fill(seen_.begin(), seen_.end(), Sighting{});
+  std::fill(seen_.begin(), seen_.end(), JointSighting{});
 }
 
 float* TrackRing::slot(std::int64_t pose_number) {
@@ -42,7 +42,7 @@ void TrackRing::fill_back(std::span<const float> pose, const Moment& now, const 
   const std::int64_t held = std::min(poses_, static_cast<std::int64_t>(length_));
   const std::int64_t oldest = last_step_ - held + 1;
   for (std::size_t j = 0; j < seen_.size(); ++j) {
-    const Sighting& seen = seen_[j];
+    const JointSighting& seen = seen_[j];
     const float* joint = pose.data() + 3 * j;
     const bool missed = seen.score > 0 && seen.pts < last_.pts;
     if (!missed || !is_seen(joint) || now.pts - seen.pts > clock.gap_ticks()) continue;
@@ -60,7 +60,7 @@ void TrackRing::append(std::span<const float> pose, const Moment& now, const Gri
   // Most joints were seen in the last observation, so one division serves them all.
   const double usual = exact ? 0.0 : clock.part_back(step, now, last_.pts);
   for (std::size_t j = 0; j < seen_.size(); ++j, out += 3) {
-    const Sighting& seen = seen_[j];
+    const JointSighting& seen = seen_[j];
     const float* joint = pose.data() + 3 * j;
     const bool here = is_seen(joint);
     if (here && exact) {

@@ -10,7 +10,7 @@
 namespace poseact {
 
 // A joint as one observation showed it.
-struct Sighting {
+struct JointSighting {
   std::int64_t pts = 0;
   std::int64_t step = 0;  // the last grid point at or before
   float x = 0;
@@ -60,8 +60,8 @@ class TrackRing {
   std::int64_t poses_ = 0;      // pose number n lies in slot n % length
   std::int64_t last_step_ = 0;  // grid point of the newest pose, or the one before the first
   Moment last_{};
-  std::vector<Sighting> seen_;  // [joints]
-  std::vector<float> ring_;     // [length, joints, 3]
+  std::vector<JointSighting> seen_;  // [joints]
+  std::vector<float> ring_;          // [length, joints, 3]
 };
 
 }  // namespace poseact

@@ -75,8 +75,8 @@ void Windows::place_all(const ObservationBatch& batch) {
     if (clocks_.empty() || !clocks_.back().has(time_base)) {
       clocks_.emplace_back(time_base, options_.rate, gap_us_);
     }
-    Placed placed{{batch.pts[i], 0, 0}, clocks_.size() - 1};
-    if (batch.pts[i] != kMissingPts) placed.moment = clocks_.back().place(batch.pts[i]);
+    const Placed placed{clocks_.back().place(batch.pts[i]).value_or(Moment{kMissingPts, 0, 0}),
+                        clocks_.size() - 1};
     placed_.push_back(placed);
   }
 }

@@ -42,7 +42,7 @@ struct WindowCounts {
   std::uint64_t windows = 0;   // given out
   std::uint64_t repeated = 0;  // dropped: the pts of the track's last observation
   std::uint64_t backward = 0;  // dropped: an earlier pts, at most max_gap_s back
-  std::uint64_t missing = 0;   // dropped: no pts (kMissingPts)
+  std::uint64_t missing = 0;   // dropped: no pts (kMissingPts), or one no clock can mean
   std::uint64_t restarts = 0;  // tracks that began a new window, see below
   std::uint64_t tracks = 0;    // begun
 };

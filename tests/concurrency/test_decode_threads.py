@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from poseact_engine._core import Frame, Mux, Reader
-from poseact_engine.errors import SourceError
+from poseact_engine.errors import ConfigError, SourceError
 from tests import media
 
 pytestmark = pytest.mark.needs_ffmpeg_cli
@@ -267,3 +267,35 @@ def test_a_file_that_cannot_be_opened_starts_no_thread(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         Reader(str(tmp_path / "absent.mp4"))
     assert thread_count() == before
+
+
+def test_closing_a_mux_with_frames_of_python_holds_nobody_up() -> None:
+    """Frames that are let go of take the GIL, while who asks for a new stream holds it."""
+    for _ in range(20):
+        mux = Mux()
+        stream = mux.add_stream(queue_frames=8)
+        for level in range(8):
+            assert mux.push(stream, grey_frame(level))
+        taker = threading.Thread(target=mux.next_batch, args=(100, 5.0), daemon=True)
+        taker.start()
+        closer = threading.Thread(target=mux.close, daemon=True)
+        closer.start()
+        for _ in range(1000):
+            try:
+                mux.add_stream()
+            except ConfigError:
+                break
+        closer.join(10.0)
+        taker.join(10.0)
+        assert not taker.is_alive()
+
+
+def test_a_closed_mux_does_not_bind_a_reader(clip: Path) -> None:
+    mux, reader = Mux(), Reader(str(clip))
+    mux.close()
+    with pytest.raises(ConfigError, match="closed one"):
+        mux.add_reader(reader)
+    other = Mux()
+    other.add_reader(reader)
+    assert other.next_batch(1, 1.0) is not None
+    other.close()

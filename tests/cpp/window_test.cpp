@@ -135,12 +135,21 @@ TEST(Windows, TimesBeforeZeroAndProductsBeyond64Bits) {
   }
 }
 
-TEST(Windows, ImpossibleTimesLeaveEverythingAsItWas) {
+TEST(Windows, TimesThatNoClockCanMeanAreDroppedAlone) {
   Windows windows(options());
-  EXPECT_THROW(windows.push(Scene{}.add(0).add(std::int64_t{1} << 62).batch()), ConfigError);
+  windows.push(Scene{}.add(0).add(std::int64_t{1} << 62).add(5).batch());
+  EXPECT_EQ(windows.counts().poses, 2U);
+  EXPECT_EQ(windows.counts().missing, 1U);
   Scene scene;
   scene.clock = {std::numeric_limits<std::int32_t>::max(), 1};
-  EXPECT_THROW(windows.push(scene.add(std::int64_t{1} << 40).batch()), ConfigError);
+  windows.push(scene.add(std::int64_t{1} << 40).batch());
+  EXPECT_EQ(windows.counts().missing, 2U);
+}
+
+TEST(Windows, AnImpossibleTimeBaseLeavesEverythingAsItWas) {
+  Windows windows(options());
+  Scene scene;
+  scene.add(1);
   scene.time_base = {0, 1};
   EXPECT_THROW(windows.push(scene.batch()), ConfigError);
   EXPECT_EQ(windows.size(), 0U);

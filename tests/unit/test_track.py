@@ -116,6 +116,14 @@ def test_a_stream_without_a_frame_is_untouched() -> None:
     assert tracks.ended_ids.size == 0
 
 
+def test_a_frame_without_pts_lets_no_time_pass() -> None:
+    stage = TrackStage(TrackConfig())
+    times = [0, 1, 2, -(2**63), 4, 5, 6]
+    tracks = [step(stage, [look(0, pts, [100.0])]) for pts in times]
+    assert [t.ids.tolist() for t in tracks] == [[1]] * len(times)
+    assert all(len(t.ended_ids) == 0 for t in tracks)
+
+
 def test_several_frames_of_a_stream_in_one_step() -> None:
     tracks = step(TrackStage(TrackConfig()), [look(3, 0, [0]), look(5, 0, [9]), look(3, 1, [0])])
     assert tracks.frame.tolist() == [0, 1, 2]

@@ -48,8 +48,9 @@ def letterbox(
     ``sizes`` ``[F, 2]`` are frames' (width, height) in pixels, as :attr:`FrameBatch.size` gives
     them. The picture gets ``floor(size * min(width / w, height / h))`` pixels (at least 1), at the
     top left or centred (an odd pixel goes right or below), resized with half-pixel centres:
-    ``a = w / new_w``, ``b = a / 2 - 1/2 - a * pad``. YOLOX (Ge et al. 2021, ``preproc``) places at
-    the top left; RTMDet and YOLOv5 at the centre. Returns float64 ``[F, 4]``.
+    ``a = w / new_w``, ``b = a / 2 - 1/2 - a * pad``. YOLOX (Ge et al. 2021, ``preproc``) and
+    MMDetection's RTMDet place the picture at the top left; MMYOLO's RTMDet and YOLOv5 at the
+    centre. Returns float64 ``[F, 4]``.
 
     >>> letterbox(np.array([[1920, 1080]]), height=640, width=640, placement="top_left")
     array([[3., 1., 3., 1.]])

@@ -126,6 +126,7 @@ def _see(streams: Streams, pipeline: Pipeline, config: EngineConfig) -> Iterator
         ended = mux.ended_streams()
         streams.tell_lost(ended)
         yield _Seen(frames, pipeline.detect(frames), ended)
+    streams.tell_lost(mux.ended_streams())  # those that ended without another frame
 
 
 def _follow(seen: Iterable[_Seen], pipeline: Pipeline) -> Iterator[Step]:

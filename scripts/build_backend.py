@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sysconfig
+from pathlib import Path
 from typing import Any
 
 from scikit_build_core import build as _build
@@ -21,6 +23,8 @@ def _missing() -> list[str]:
     """Debian's names of the packages that are not here."""
     compilers = (os.environ.get("CXX", "").split(" ")[0], "c++", "g++", "clang++")
     missing = [] if any(c and shutil.which(c) for c in compilers) else ["g++"]
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        missing.append("python3-dev")
     pkg_config = os.environ.get("PKG_CONFIG") or "pkg-config"
     if shutil.which(pkg_config) is None:
         return [*missing, "pkg-config", *(f"{name}-dev" for name in FFMPEG_LIBRARIES)]
@@ -36,8 +40,8 @@ def _check() -> None:
     missing = _missing()
     if missing:
         raise SystemExit(
-            "poseact_engine cannot be built: a compiler or FFmpeg's headers (5.1 to 8) are missing."
-            f"\nOn Debian or Ubuntu: sudo apt install {' '.join(missing)}"
+            "poseact_engine cannot be built: a compiler, Python's or FFmpeg's headers (5.1 to 8) "
+            f"are missing.\nOn Debian or Ubuntu: sudo apt install {' '.join(missing)}"
         )
 
 

@@ -22,6 +22,7 @@ from poseact_engine.version import __version__
 EXTRAS = {
     "av": ("annotated video (--video)", "pip install 'poseact-engine[video]'"),
     "cv2": ("annotated video (--video)", "pip install 'poseact-engine[video]'"),
+    "scipy": ("benchmarks", "pip install 'poseact-engine[bench]'"),
     "torch": ("training and its exports", "pip install 'poseact-engine[train]'"),
 }
 # Backends of the house and their distributions; the registry says which of them this build can use.
@@ -30,6 +31,7 @@ BACKEND_PACKAGES = {
     "tensorrt": ("tensorrt", "tensorrt-rtx"),
     "openvino": ("openvino",),
 }
+CPU_ONLY = "nothing: this build runs on CPUs only"
 BOTH_RUNTIMES = (
     "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
     "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'poseact-engine[cpu]'"
@@ -147,9 +149,10 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     features = [name for name, has in cpu["features"].items() if has]
     rows.append(("CPU", f"{cpu['model']}, {cpu['cores']} usable cores", ""))
     rows.append(("CPU features", ", ".join(features) or "none known", ""))
-    rows.append(("CUDA", _gpu_text(gpu), ""))
+    rows.append(("CUDA", _gpu_text(gpu), CPU_ONLY))
     rows += [
-        (f"backend {n}", _backend_text(b), b["install"] or "") for n, b in found["backends"].items()
+        (f"backend {name}", _backend_text(b), (b["install"] or "") if b["in_build"] else CPU_ONLY)
+        for name, b in found["backends"].items()
     ]
     for name, extra in found["extras"].items():
         have = extra["version"] or "missing"

@@ -20,7 +20,8 @@ from poseact_engine.config import (
 _MODELS, _FILES, _WORK = "Models", "Output files", "How to work"
 
 Sources = Annotated[
-    list[str], typer.Argument(metavar="SOURCE", help="Video files or images, any number.")
+    list[str],
+    typer.Argument(metavar="SOURCE", help="Video files, images, quoted patterns or camera URLs."),
 ]
 Detector = Annotated[
     Path, typer.Option(help="Detector, an exported .onnx file.", rich_help_panel=_MODELS)
@@ -109,7 +110,7 @@ Threads = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="CPU threads for the models.",
+        help="CPU threads of each model; detector and pose work at the same time.",
         show_default="as many as there are",
         rich_help_panel=_WORK,
     ),
@@ -122,7 +123,8 @@ Verbose = Annotated[
 _HELP = """Find people, poses, actions and incidents in videos and images.
 
 Incidents are also told on standard error as they happen. Ctrl-C ends the run with its files \
-complete. Exit code: 0; 1 if a source failed; 2 for a wrong option or file; 130 after Ctrl-C.
+complete. Exit code: 0; 1 if some source failed; 2 for a wrong option or file, if no source can be \
+opened, or if an output cannot be written; 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 run_app = typer.Typer(add_completion=False, rich_markup_mode="rich")

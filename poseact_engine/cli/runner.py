@@ -50,6 +50,8 @@ def run(config: EngineConfig, sources: list[str], sinks: list[Sink], *, verbose:
         stack.enter_context(report)
         engine = stack.enter_context(Engine(config))
         steps = stack.enter_context(engine.run(sources))
+        for sink in sinks:  # all of them, before the first replaces a file
+            sink.check(steps.info)
         for sink in sinks:
             stack.callback(sink.close)
             sink.open(steps.info)

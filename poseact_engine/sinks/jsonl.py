@@ -44,11 +44,15 @@ class _LineFile(ClosingSink):
     def _is_stdout(self) -> bool:
         return str(self._path) == "-"
 
+    def check(self, run: RunInfo) -> None:
+        if not self._is_stdout:
+            check_no_source(self._path, run)
+
     def _start(self, schema: str, run: RunInfo) -> None:
+        self.check(run)
         if self._is_stdout:
             self._file = sys.stdout.buffer
         else:
-            check_no_source(self._path, run)
             try:
                 self._file = self._path.open("wb", buffering=0)
                 self._made = True

@@ -85,15 +85,21 @@ class VideoSink(ClosingSink):
         """Those begun so far."""
         return [self._targets[stream][1] for stream in sorted(self._encoders)]
 
+    def check(self, run: RunInfo) -> None:
+        for path in self._paths(run):
+            check_target(path, overwrite=self._overwrite)
+            check_no_source(path, run)
+
     def open(self, run: RunInfo) -> None:
         from poseact_engine.sinks.drawing import Painter
 
+        self.check(run)
         self._painter = Painter(run.joints, min_score=self._min_joint_score)
-        paths = video_paths(self._path, [s.name for s in run.streams])
-        for stream, path in zip(run.streams, paths, strict=True):
-            check_target(path, overwrite=self._overwrite)
-            check_no_source(path, run)
+        for stream, path in zip(run.streams, self._paths(run), strict=True):
             self._targets[stream.index] = (stream, path)
+
+    def _paths(self, run: RunInfo) -> list[Path]:
+        return video_paths(self._path, [s.name for s in run.streams])
 
     def write(self, step: Step) -> None:
         if self._painter is None:

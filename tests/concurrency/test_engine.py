@@ -222,3 +222,13 @@ def test_sources_that_cannot_be_opened() -> None:
     streams = Streams(SourceConfig())
     with pytest.raises(SourceError, match="nowhere"):
         streams.add_sources(["nowhere/a.mp4", "nowhere/b.mp4"])
+
+
+def test_a_dead_camera_is_told_of_when_it_is_the_only_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    streams = Streams(SourceConfig())
+    streams.add_sources(["tcp://127.0.0.1:9"])
+    assert list(make_run(streams)) == []
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert str(streams.all[0].error) in caplog.text

@@ -127,6 +127,20 @@ def test_only_dead_sources_leave_no_file(world: World, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_refused_output_spares_the_others(world: World, clip: Path, tmp_path: Path) -> None:
+    """Only the opened run knows what a pattern reads."""
+    out, events = tmp_path / "r.jsonl", tmp_path / "b.mp4"
+    out.write_text("mine")
+    for name in ("a.mp4", events.name):
+        (tmp_path / name).write_bytes(clip.read_bytes())
+    outputs = ("--out", out, "--events", events, "--overwrite")
+    done = run(tmp_path / "*.mp4", *world.options, *outputs)
+    assert done.returncode == 2
+    assert "is a source and would be overwritten" in done.stderr
+    assert out.read_text() == "mine"
+    assert events.read_bytes() == clip.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
 )

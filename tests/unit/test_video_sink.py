@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import resource
 import signal
 from collections.abc import Iterator
@@ -105,24 +106,26 @@ def test_files_in_the_way_are_refused_before_any_is_written(tmp_path: Path) -> N
         VideoSink(tmp_path / "v.avi")
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def room_for_1000_bytes() -> Iterator[None]:
-    """Writing past it fails, as on a full disk."""
+    """Writing past it fails, as on a full disk; in any file, so keep it around one call."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
 
 
-@pytest.mark.usefixtures("room_for_1000_bytes")
 def test_a_full_disk_is_a_sink_error(tmp_path: Path) -> None:
     sink = VideoSink(tmp_path / "v.mp4")
     sink.open(make_run("a"))
-    sink.write(make_step([grey_frame(i, level=40 * i) for i in range(6)]))
-    with pytest.raises(SinkError, match=r"v\.mp4: the video cannot be written: .*File too large"):
-        sink.close()
+    with room_for_1000_bytes():
+        sink.write(make_step([grey_frame(i, level=40 * i) for i in range(6)]))
+        with pytest.raises(SinkError, match=r"v\.mp4: the video cannot .*File too large"):
+            sink.close()
     sink.close()
 
 

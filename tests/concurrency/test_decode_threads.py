@@ -252,6 +252,7 @@ def test_python_frames_let_go_of_on_other_threads() -> None:
 
 
 def test_ctrl_c_ends_a_wait(silent: str) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
     mux = Mux()
     reader = Reader(silent, live=True)
     mux.add_reader(reader)

@@ -9,7 +9,7 @@ the torch module gives, on windows of every kind, or nothing is written (``verif
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import onnx
@@ -20,8 +20,9 @@ from onnx import helper
 from export.graph import GraphBuilder, value_info
 from export.options import require
 from export.package import check_output, write_model
+from export.verify import open_session
 from poseact_engine.contract import IR_VERSION, OPSET, contract_of
-from poseact_engine.errors import DependencyError, ExportError
+from poseact_engine.errors import ExportError
 from poseact_engine.manifest import ActionManifest
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def verify(model: onnx.ModelProto, checkpoint: ActionCheckpoint) -> float:
 
     windows = made_windows(checkpoint.length, len(checkpoint.joints))
     expected = checkpoint.make_model().probabilities(torch.from_numpy(windows)).numpy()
-    got = _session(model).run(None, {"windows": windows})[0]
+    got = open_session(model).run(None, {"windows": windows})[0]
     worst = float(np.abs(got - expected).max())
     if not worst <= TOLERANCE:
         raise ExportError(
@@ -267,14 +268,3 @@ def _load(weights: Path) -> ActionCheckpoint:
     from poseact_engine.training.checkpoint import load_checkpoint
 
     return load_checkpoint(weights)
-
-
-def _session(model: onnx.ModelProto) -> Any:
-    try:
-        import onnxruntime as ort  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise DependencyError(
-            "export action needs onnxruntime, to compare it with torch;"
-            " try: pip install 'poseact-engine[cpu]'"
-        ) from error
-    return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

@@ -20,7 +20,8 @@ _LEAST_SHARE = 0.95
 """Rows that must agree. Not all: sums in another order may swap scores that are almost equal."""
 
 
-def _session(model: onnx.ModelProto) -> Any:
+def open_session(model: onnx.ModelProto) -> Any:
+    """The model in ONNX Runtime on the CPU; DependencyError where that is not installed."""
     try:
         import onnxruntime as ort  # type: ignore[import-untyped]
     except ImportError as error:
@@ -41,7 +42,7 @@ def output_dims(model: onnx.ModelProto, *, height: int, width: int) -> dict[str,
     Shape inference cannot see through every detector's head.
     """
     try:
-        outputs = _session(model).run(
+        outputs = open_session(model).run(
             None, {model.graph.input[0].name: np.zeros((1, 3, height, width), np.float32)}
         )
     except Exception as error:  # ONNX Runtime's own exceptions share no public base class
@@ -58,7 +59,7 @@ def verify_batches(model: onnx.ModelProto, manifest: Manifest) -> None:
     shape = (max(_BATCHES), *contract.input.shape)
     pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     try:
-        session = _session(model)
+        session = open_session(model)
         singles = [session.run(None, {contract.input.name: p[None]}) for p in pictures]
         batches = [session.run(None, {contract.input.name: pictures[:n]}) for n in _BATCHES]
     except Exception as error:  # see output_dims

@@ -23,6 +23,7 @@ from export.package import check_output, write_model
 from export.verify import open_session
 from poseact_engine.contract import IR_VERSION, OPSET, contract_of
 from poseact_engine.errors import ExportError
+from poseact_engine.evaluation.made import made_windows
 from poseact_engine.manifest import ActionManifest
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def make_manifest(checkpoint: ActionCheckpoint, *, source: str, licence: str) ->
     return ActionManifest(
         task="action",
         precision="fp32",
+        target="any",
         source=source,
         licence=licence,
         sha256="",
@@ -240,25 +242,6 @@ def verify(model: onnx.ModelProto, checkpoint: ActionCheckpoint) -> float:
             " the graph and poseact_engine/training/normalise.py differ"
         )
     return worst
-
-
-def made_windows(length: int, joints: int) -> NDArray[np.float32]:
-    """float32 [W, T, K, 3]: people that move, with ever more of them unseen."""
-    rng = np.random.default_rng(0)
-    count = 96
-    size = rng.uniform(20, 900, (count, 1, 1, 1))
-    body = rng.normal(0, 0.3, (count, 1, joints, 2)) + rng.normal(
-        0, 0.05, (count, length, joints, 2)
-    )
-    xy = rng.uniform(0, 1900, (count, 1, 1, 2)) + size * body
-    score = rng.uniform(0.01, 1, (count, length, joints, 1))
-    # Not more: poses of one or two joints have all but no height, and tell of rounding alone.
-    share = np.linspace(0, 0.6, count)[:, None, None, None]
-    gone = rng.random((count, length, joints, 1)) < share
-    gone |= rng.random((count, length, 1, 1)) < 0.1
-    windows = np.where(gone, 0.0, np.concatenate([xy, score], axis=-1)).astype(np.float32)
-    windows[-1] = 0.0
-    return windows
 
 
 def _load(weights: Path) -> ActionCheckpoint:

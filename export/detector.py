@@ -62,6 +62,7 @@ def export_detector(onnx_file: Path, output: Path, options: DetectorOptions) -> 
     manifest = DetectorManifest(
         task="detector",
         precision="fp32",
+        target="any",
         source=options.source,
         licence=options.licence,
         sha256="",

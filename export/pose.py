@@ -55,9 +55,10 @@ def export_pose(onnx_file: Path, output: Path, options: PoseOptions) -> PoseMani
     model = load_foreign(onnx_file)
     height, width = input_size(model, options.input)
     manifest = PoseManifest(
-        task="pose", precision="fp32", source=options.source, licence=options.licence, sha256="",
+        task="pose", precision="fp32", target="any", source=options.source, licence=options.licence, sha256="",
         height=height, width=width, geometry=options.geometry, expansion=options.expansion,
         border=options.input.border, joints=options.joints,
+        decode="quarter" if options.layout == "heatmap" else "simcc", flip_test=False,
     )  # fmt: skip
     shapes = fix_sizes(model, height=height, width=width)
     back = GraphBuilder("decode")

@@ -130,8 +130,24 @@ def _check_values(
     raise ManifestError(f"graph {what}: expected {expected}, got {got}; {again}")
 
 
+def _check_target(model: onnx.ModelProto, manifest: Manifest, again: str) -> None:
+    """An int8 graph with a uint8 zero point is for CPUs; TensorRT knows signed ones alone."""
+    points = {n.input[2] for n in model.graph.node if n.op_type in _QUANTISERS and len(n.input) > 2}
+    unsigned = any(
+        t.name in points and t.data_type == TensorProto.UINT8 for t in model.graph.initializer
+    )
+    found = "cpu" if unsigned else "tensorrt"
+    if manifest.target not in (found, "any"):
+        raise ManifestError(
+            f"manifest.target: expected what the graph's activations are for, {found}, "
+            f"got {manifest.target}; {again}"
+        )
+
+
 def _check_precision(model: onnx.ModelProto, manifest: Manifest, again: str) -> None:
     quantised = any(n.op_type in _QUANTISERS for n in model.graph.node)
+    if quantised:
+        _check_target(model, manifest, again)
     half = any(t.data_type in _HALF for t in model.graph.initializer) or any(
         a.i in _HALF
         for n in model.graph.node

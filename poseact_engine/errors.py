@@ -41,6 +41,10 @@ class ExportError(PoseActError):
     """A model cannot be exported or adapted."""
 
 
+class ParityError(ExportError):
+    """An exported model differs from what it came from by more than the stated bounds."""
+
+
 class DependencyError(PoseActError, ImportError):
     """An optional package is missing; the message has the line that installs it."""
 

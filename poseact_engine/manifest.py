@@ -15,6 +15,8 @@ from poseact_engine.errors import ManifestError
 
 Task = Literal["detector", "pose", "action"]
 Precision = Literal["fp32", "fp16", "int8"]
+Target = Literal["any", "cpu", "tensorrt"]
+Decode = Literal["quarter", "dark", "simcc"]
 Placement = Literal["top_left", "center"]
 Geometry = Literal["default", "udp"]
 Normalise = Literal["body", "paper"]
@@ -49,6 +51,9 @@ class Manifest:
 
     task: Task
     precision: Precision
+    target: Target
+    """What an int8 graph is for: ``cpu`` has uint8 activations, ``tensorrt`` symmetric int8 ones and
+    no quantised bias. ``any`` for fp32 and fp16."""
     source: str
     """Where the weights come from, free text."""
     licence: str
@@ -60,6 +65,13 @@ class Manifest:
         _require(MANIFEST_OF.get(self.task) is type(self), "task", "the class's own", self.task)
         _require(
             self.precision in get_args(Precision), "precision", "fp32, fp16 or int8", self.precision
+        )
+        targets = ("cpu", "tensorrt") if self.precision == "int8" else ("any",)
+        _require(
+            self.target in targets,
+            "target",
+            f"{' or '.join(targets)} for {self.precision}",
+            self.target,
         )
         _require(bool(self.source.strip()), "source", "where the weights come from", self.source)
         _require(bool(self.licence.strip()), "licence", "the licence of the weights", self.licence)
@@ -103,6 +115,11 @@ class PoseManifest(Manifest):
     """The box, brought to the crop's aspect ratio, grows by this."""
     border: tuple[int, int, int]
     joints: tuple[str, ...]
+    decode: Decode
+    """How joints are read off the network's output: heat maps by arg max and ``quarter`` offset or
+    by ``dark`` (Zhang et al. 2020), or ``simcc``."""
+    flip_test: bool
+    """The graph runs the network over the mirrored crop, too, and takes the mean."""
 
     def __post_init__(self) -> None:
         Manifest.__post_init__(self)
@@ -112,6 +129,9 @@ class PoseManifest(Manifest):
         _require(ok, "expansion", "a number above 0", self.expansion)
         _require_border(self.border)
         _require_names("joints", self.joints)
+        _require(self.decode in get_args(Decode), "decode", "quarter, dark or simcc", self.decode)
+        ok = not (self.flip_test and self.decode == "simcc")
+        _require(ok, "flip_test", "false for simcc", self.flip_test)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

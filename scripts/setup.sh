@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/setup.sh [EXTRA...]
-# System packages, .venv, what pyproject.toml asks for (with the extras cpu, video, train, test and
-# those named), and the project itself, editable. Stamps make a second run quick.
+# System packages, .venv, what pyproject.toml asks for (with the extras cpu, openvino, tensorrt,
+# video, train, eval, test and those named), and the project itself, editable. Stamps make a second run quick.
 source "$(dirname "$0")/common.sh"
 
 # An open range would bring PyTorch's CUDA packages: gigabytes that no test here uses.
@@ -34,7 +34,7 @@ build_extension() {
 }
 
 scripts/apt_packages.sh
-extras=(cpu video train test "$@")
+extras=(cpu openvino tensorrt video train eval test "$@")
 stamps=$VENV/.stamps
 if [ ! -x "$VENV/bin/python" ]; then "$(scripts/find_python.sh)" -m venv "$VENV"; fi
 mkdir -p "$stamps"

@@ -19,10 +19,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+BINDINGS = ROOT / "build" / "tensorrt-bindings"
 
 
 def data_path() -> Path:
     return Path(os.environ.get("POSEACT_DATA") or ROOT.parent / "shared" / "data").resolve()
+
+
+def _importable(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
 
 
 def _have_cuda() -> bool:
@@ -42,14 +47,23 @@ def _have_cuda() -> bool:
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "data": (lambda: data_path().is_dir(), f"no real data at {data_path()} (set POSEACT_DATA)"),
     "ffmpeg": (lambda: shutil.which("ffmpeg") is not None, "no ffmpeg command on PATH"),
-    "torch": (lambda: importlib.util.find_spec("torch") is not None, "torch is not installed"),
+    "torch": (lambda: _importable("torch"), "torch is not installed"),
     "cuda": (_have_cuda, "no CUDA device"),
+    "openvino": (lambda: _importable("openvino"), "openvino is not installed"),
+    "tensorrt": (lambda: _importable("tensorrt_rtx_bindings"), "no TensorRT for RTX"),
+    "tensorrt-bindings": (
+        lambda: (BINDINGS / "done").exists(),
+        f"no bindings of TensorRT 10 and 11 at {BINDINGS} (scripts/tensorrt_bindings.sh)",
+    ),
 }
 MARKS = {
     "needs_data": "data",
     "needs_ffmpeg_cli": "ffmpeg",
     "needs_torch": "torch",
     "needs_cuda": "cuda",
+    "needs_openvino": "openvino",
+    "needs_tensorrt": "tensorrt",
+    "needs_tensorrt_bindings": "tensorrt-bindings",
 }
 
 

@@ -56,6 +56,7 @@ def _detector_manifest(
     return DetectorManifest(
         task="detector",
         precision="fp32",
+        target="any",
         source="made by code",
         licence="Apache-2.0",
         sha256="",
@@ -153,6 +154,7 @@ def make_pose(
     manifest = PoseManifest(
         task="pose",
         precision="fp32",
+        target="any",
         source="made by code",
         licence="Apache-2.0",
         sha256="",
@@ -162,6 +164,8 @@ def make_pose(
         expansion=1.25,
         border=(0, 0, 0),
         joints=names,
+        decode="quarter",
+        flip_test=False,
     )
     return _finish(builder, manifest, path)
 
@@ -201,6 +205,7 @@ def make_action(
     manifest = ActionManifest(
         task="action",
         precision="fp32",
+        target="any",
         source="made by code",
         licence="Apache-2.0",
         sha256="",

@@ -13,8 +13,9 @@ import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from poseact_engine.contract import TensorSpec, contract_of
-from poseact_engine.errors import BackendError, ShapeError
+from poseact_engine.backends.base import check_input, check_output
+from poseact_engine.contract import contract_of
+from poseact_engine.errors import BackendError
 from poseact_engine.manifest import Manifest, Task
 
 _ERRORS_ONLY = 3  # of ONNX Runtime's severities; what goes wrong is raised as well
@@ -106,7 +107,7 @@ class OnnxRuntimeModel:
         with self._cpu_lock:
             self._cpu_s += time.thread_time() - before
         for got, spec in zip(outputs, self._contract.outputs, strict=True):
-            _check_output(got, spec, len(batch), self._manifest.task)
+            check_output(f"onnxruntime: {self._manifest.task}", got, spec, len(batch))
         return tuple(outputs)
 
     def close(self) -> None:
@@ -124,28 +125,3 @@ def split(batch: NDArray[Any], least: int, most: int, *, threads: int) -> list[N
     if calls > threads:  # whole rounds, so that no thread is alone in the last one
         calls = min(len(batch), math.ceil(calls / threads) * threads)
     return np.array_split(batch, calls)
-
-
-def check_input(batch: NDArray[Any], spec: TensorSpec, task: str) -> None:
-    """Raises ShapeError unless the batch is C-contiguous, of the contract's dtype and shape."""
-    ok = (
-        isinstance(batch, np.ndarray)
-        and batch.dtype == spec.dtype
-        and batch.ndim == 1 + len(spec.shape)
-        and batch.shape[1:] == spec.shape
-        and batch.flags.c_contiguous
-    )
-    if not ok:
-        got = type(batch).__name__
-        if isinstance(batch, np.ndarray):
-            order = "" if batch.flags.c_contiguous else ", not contiguous"
-            got = f"{batch.dtype} {list(batch.shape)}{order}"
-        raise ShapeError(f"{task} model: expected {spec}, C-contiguous, got {got}")
-
-
-def _check_output(got: NDArray[Any], spec: TensorSpec, batch: int, task: str) -> None:
-    if got.shape != (batch, *spec.shape) or got.dtype != spec.dtype:
-        raise BackendError(
-            f"onnxruntime: {task} model: expected output {spec} for a batch of {batch}, "
-            f"got {got.dtype} {list(got.shape)}"
-        )

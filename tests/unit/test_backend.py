@@ -160,7 +160,7 @@ def test_cuda_is_never_replaced_by_the_cpu(detector: Path) -> None:
 def test_missing_package_names_its_install_line(
     detector: Path, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "_is_installed", lambda _: False)
+    monkeypatch.setattr(registry, "installed_module", lambda _: None)
     with pytest.raises(DependencyError, match=r"onnxruntime.*pip install 'poseact-engine\[cpu\]'"):
         open_model(detector, task="detector", backend=backend)  # type: ignore[arg-type]
 

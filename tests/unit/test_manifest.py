@@ -102,7 +102,11 @@ def test_unknown_key_is_refused(model_file: Path) -> None:
         ("detector", "licence", " "),
         ("detector", "task", "pose"),
         ("detector", "task", None),
-        ("detector", "schema", 2),
+        ("detector", "schema", 1),
+        ("detector", "target", "cpu"),
+        ("detector", "target", "gpu"),
+        ("pose", "decode", "none"),
+        ("pose", "flip_test", 0),
         ("pose", "expansion", float("nan")),
         ("pose", "geometry", "UDP"),
         ("pose", "joints", ["nose", "nose"]),
@@ -268,7 +272,7 @@ JSON = st.recursive(
 )
 def test_a_value_of_any_kind_is_kept_or_refused(key: str, value: object) -> None:
     values: dict[str, Any] = {
-        "schema": 1, "task": "detector", "precision": "fp32", "source": "s", "licence": "l",
+        "schema": 2, "task": "detector", "precision": "fp32", "target": "any", "source": "s", "licence": "l",
         "sha256": "", "height": 8, "width": 8, "placement": "center", "border": [0, 0, 0],
         "nms_iou": None, "max_boxes": 3,
     }  # fmt: skip

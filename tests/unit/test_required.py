@@ -31,7 +31,7 @@ def _run(tmp_path: Path, require: str) -> str:
     (tmp_path / "test_made.py").write_text(TESTS)
     conftest = Path(__file__).parent.parent / "conftest.py"
     (tmp_path / "conftest.py").write_text(
-        conftest.read_text().replace('find_spec("torch")', 'find_spec("nowhere_to_be_found")')
+        conftest.read_text().replace('_importable("torch")', '_importable("nowhere_to_be_found")')
     )
     environ = os.environ | {"POSEACT_DATA": str(tmp_path / "absent"), "POSEACT_REQUIRE": require}
     done = subprocess.run(

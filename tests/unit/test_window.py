@@ -21,6 +21,7 @@ def manifest(length: int = 9) -> ActionManifest:
     return ActionManifest(
         task="action",
         precision="fp32",
+        target="any",
         source="made",
         licence="none",
         sha256="0" * 64,

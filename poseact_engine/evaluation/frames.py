@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures for measurements: frames of images, folders of images and videos, in a fixed order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseact_engine.config import SourceConfig
+from poseact_engine.errors import SourceError
+from poseact_engine.sources import open_source
+from poseact_engine.types import Frame
+
+IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+_READ_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One frame and where it comes from."""
+
+    name: str
+    """File name; of a video's frames ``name#index``."""
+    frame: Frame
+
+
+def list_files(paths: Sequence[Path]) -> list[Path]:
+    """Files as named; of a folder, its images, sorted. SourceError for what is not there."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGES)
+            if not inside:
+                raise SourceError(f"{path}: expected a folder with images, found none in it")
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def read_pictures(paths: Sequence[Path], *, per_video: int) -> Iterator[Picture]:
+    """Every image, and about ``per_video`` frames of each video, evenly spread over it.
+
+    One file is open at a time, and no more frames are held than the caller keeps. Raises
+    SourceError for a file that cannot be opened or read.
+    """
+    for path in list_files(paths):
+        yield from _read(path, per_video)
+
+
+def _read(path: Path, most: int) -> Iterator[Picture]:
+    is_image = path.suffix.lower() in IMAGES
+    total = 1 if is_image else open_source(path).info.get("frames") or most
+    every = max(1, total // most)
+    reader = open_source(path, SourceConfig(every=every, max_frames=most))
+    reader.start()
+    try:
+        count = 0
+        while True:
+            frame = reader.next(_READ_TIMEOUT_S)
+            if frame is None:
+                break
+            yield Picture(name=path.name if is_image else f"{path.name}#{frame.index}", frame=frame)
+            count += 1
+        if reader.error or not count:
+            raise SourceError(f"{path}: {reader.error or 'expected pictures, got none'}")
+    finally:
+        reader.stop()
+
+
+def batches(items: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
+    """Lists of ``size``, the last one shorter."""
+    part: list[Picture] = []
+    for item in items:
+        part.append(item)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def load_coco(path: Path) -> dict[str, Any]:
+    """A COCO annotation file as plain data; SourceError where it is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SourceError(f"{path}: expected COCO JSON, got what is not JSON: {error}") from error
+    parts = ("images", "annotations", "categories")
+    if not isinstance(content, dict) or not all(isinstance(content.get(p), list) for p in parts):
+        raise SourceError(f"{path}: expected COCO JSON with the lists {', '.join(parts)}")
+    return content
+
+
+def true_boxes(path: Path) -> dict[str, NDArray[np.float32]]:
+    """File name to float32 [N, 4] (x0 y0 x1 y1 px) of the people with joints, crowds left out."""
+    content = load_coco(path)
+    names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+    found: dict[str, list[list[float]]] = {name: [] for name in names.values()}
+    for person in content["annotations"]:
+        if person.get("num_keypoints", 0) > 0 and not person.get("iscrowd", 0):
+            x, y, w, h = person["bbox"]
+            found[names[person["image_id"]]].append([x, y, x + w, y + h])
+    return {n: np.asarray(rows, np.float32).reshape(-1, 4) for n, rows in found.items()}

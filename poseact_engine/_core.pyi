@@ -6,6 +6,7 @@ Arrays that come in must be C-contiguous and of the dtype named; anything else i
 Arrays that go out own their memory.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, final
 
 import numpy as np
@@ -179,6 +180,30 @@ def nms(
     iou: float | None,
     max_boxes: int = 300,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]: ...
+
+# keypoints float32 [M, K, 3] x, y, score; scores float32 [M]: of two poses of one person the higher
+# stays; areas float32 [M], px^2; boxes float32 [M, 4], x0 y0 x1 y1; frame int32 [M], in any order.
+# Gives bool [M]: stays. The measures: csrc/detect/pose_nms.h. NaN and infinity are a ConfigError.
+def oks_nms(
+    keypoints: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    areas: NDArray[np.float32],
+    frame: NDArray[np.int32],
+    oks: float = 0.9,
+    *,
+    sigmas: Sequence[float] | None = None,
+) -> NDArray[np.bool_]: ...
+def parametric_nms(
+    keypoints: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    frame: NDArray[np.int32],
+    *,
+    sigma1: float = 1.0,
+    sigma2: float = 2.65,
+    lambda_: float = 1.7,
+    eta: float = 22.48,
+) -> NDArray[np.bool_]: ...
 
 # ---------------------------------------------------------------- track
 def assign(costs: NDArray[np.float64]) -> NDArray[np.int32]: ...

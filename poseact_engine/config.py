@@ -20,6 +20,7 @@ from poseact_engine.config_checks import (
 
 BackendChoice = Literal["auto", "onnxruntime", "tensorrt", "openvino"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+PoseNms = Literal["none", "oks", "parametric"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,10 +131,25 @@ class PoseConfig(FromMapping):
     model: Path
     max_batch: int = 32
     """Crops in one inference call; larger steps are split."""
+    nms: PoseNms = "none"
+    """Of tracks that show one person in a frame, only the best keeps its pose; see ``pose.py``."""
+    nms_oks: float = 0.9
+    """``oks``: a pose goes that is more alike (object keypoint similarity) to a better one."""
+    nms_sigma1: float = 1.0
+    nms_sigma2: float = 2.65
+    nms_lambda: float = 1.7
+    nms_eta: float = 22.48
+    """``parametric``: RMPE's parameters, see ``csrc/detect/pose_nms.h``; a pose goes above eta, a
+    sum over joints: lower it for models with fewer than 17."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", checked_path("pose.model", self.model))
         check_count("pose", max_batch=self.max_batch)
+        check(self.nms in get_args(PoseNms), "pose.nms", "none, oks or parametric", self.nms)
+        check_fraction("pose", nms_oks=self.nms_oks)
+        for name in ("nms_sigma1", "nms_sigma2", "nms_lambda", "nms_eta"):
+            value = getattr(self, name)
+            check(is_number(value) and value > 0, f"pose.{name}", "a number above 0", value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,8 @@ class PoseBatch:
     """The joints of every row of :class:`Tracks`, in the same order."""
 
     keypoints_px: NDArray[np.float32]
-    """float32 ``[M, K, 3]``: x, y, score; a joint that was not found is (0, 0, 0)."""
+    """float32 ``[M, K, 3]``: x, y, score; a joint that was not found is (0, 0, 0), and so is each
+    joint of a row whose person another track of the frame has (``PoseConfig.nms``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

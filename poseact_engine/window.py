@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from poseact_engine._core import Windows
 from poseact_engine.config import WindowConfig
 from poseact_engine.manifest import ActionManifest
@@ -31,19 +34,24 @@ class WindowStage:
         """One step; ``poses`` has a row per row of ``tracks``. Tracks that ended are forgotten.
 
         Predicted rows count like matched ones: the pose model has looked at their crop, and a joint
-        it did not find has a score of 0.
+        it did not find has a score of 0. A pose without any joint is no observation, as in
+        training: nobody was found, or another track has this person (``pose.py``).
 
         Raises:
             ShapeError: the arrays do not fit one another or the action model's joints.
             ConfigError: a pts beyond any clock (2^61 ticks).
         """
+        rows = _observed_rows(tracks, poses)
+        frame = tracks.frame[rows]
         found, row, end_s = self._windows.push(
-            poses.keypoints_px,
-            tracks.ids,
-            stream=tracks.stream,
-            pts=frames.pts[tracks.frame],
-            time_base=frames.time_base[tracks.frame],
+            poses.keypoints_px[rows],
+            tracks.ids[rows],
+            stream=tracks.stream[rows],
+            pts=frames.pts[frame],
+            time_base=frames.time_base[frame],
         )
+        if not isinstance(rows, slice):
+            row = rows[row].astype(np.int32)
         self._windows.forget(tracks.ended_stream, tracks.ended_ids)
         return WindowBatch(
             poses_px=found, row=row, stream=tracks.stream[row], ids=tracks.ids[row], end_s=end_s
@@ -65,3 +73,11 @@ class WindowStage:
         ``restarts`` are tracks that began a new window after a gap or a jump of the clock.
         """
         return self._windows.counts
+
+
+def _observed_rows(tracks: Tracks, poses: PoseBatch) -> NDArray[np.intp] | slice:
+    """The rows with a joint; all of them, without a copy, where none is empty or lengths differ."""
+    seen: NDArray[np.bool_] = np.any(poses.keypoints_px[..., 2] > 0, axis=1)
+    if seen.all() or len(seen) != len(tracks.ids):
+        return slice(None)
+    return np.flatnonzero(seen)

@@ -13,6 +13,7 @@ from poseact_engine.config import (
     DetectConfig,
     EngineConfig,
     PoseConfig,
+    PoseNms,
     SourceConfig,
     TrackConfig,
 )
@@ -98,6 +99,14 @@ TrackScore = Annotated[
         rich_help_panel=_WORK,
     ),
 ]
+PoseNmsOption = Annotated[
+    PoseNms,
+    typer.Option(
+        help="One pose a person: where tracks show the same one, only the best gets joints. For "
+        "crowds; 'parametric' is AlphaPose's.",
+        rich_help_panel=_WORK,
+    ),
+]
 Backend = Annotated[
     Literal["auto", "onnxruntime", "tensorrt", "openvino"],
     typer.Option(help="What runs the models.", rich_help_panel=_WORK),
@@ -146,6 +155,7 @@ def run_command(  # each parameter is an option of the command line
     max_frames: MaxFrames = None,
     det_score: DetScore = 0.1,
     track_score: TrackScore = 0.5,
+    pose_nms: PoseNmsOption = "none",
     backend: Backend = "auto",
     device: Device = "auto",
     threads: Threads = None,
@@ -154,7 +164,7 @@ def run_command(  # each parameter is an option of the command line
     """Everything that is wrong with options and output files is said before a model is loaded."""
     config = EngineConfig(
         detect=DetectConfig(model=detector, min_score=det_score, every=detect_every),
-        pose=PoseConfig(model=pose),
+        pose=PoseConfig(model=pose, nms=pose_nms),
         action=ActionConfig(model=action),
         source=SourceConfig(every=every, max_frames=max_frames),
         track=TrackConfig(

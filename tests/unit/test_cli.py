@@ -63,7 +63,7 @@ def test_help_of_run_fits_80_columns_and_names_every_option() -> None:
     for option in (
         *("--detector", "--pose", "--action", "--out", "--events", "--video", "--overwrite"),
         *("--every", "--detect-every", "--max-frames", "--det-score", "--track-score"),
-        *("--backend", "--device", "--threads"),
+        *("--pose-nms", "--backend", "--device", "--threads"),
     ):
         assert option in done.stdout
 
@@ -75,6 +75,7 @@ def test_help_of_run_fits_80_columns_and_names_every_option() -> None:
         (("run", "a.mp4", "--bogus", "1"), "No such option: --bogus"),
         (("run", "a.mp4", *NO_MODELS, "--every", "0"), "'--every'"),
         (("run", "a.mp4", *NO_MODELS, "--max-frames", "x"), "'--max-frames'"),
+        (("run", "a.mp4", *NO_MODELS, "--pose-nms", "soft"), "'--pose-nms'"),
         (("nonsense",), "No such command 'nonsense'"),
     ],
 )

@@ -51,7 +51,7 @@ class ModelFile:
     path: Path | None
     """None for a model that was never a file."""
     data: bytes
-    """The ONNX file's bytes."""
+    """The ONNX file's bytes; of TensorRT also an engine file's."""
     manifest: Manifest
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from poseact_engine.backends.base import BackendEntry, Model, ModelFile, OpenOptions
 from poseact_engine.config import BackendChoice, DeviceChoice
+from poseact_engine.engine_file import is_engine_file, load_engine
 from poseact_engine.errors import BackendError, DependencyError
 from poseact_engine.manifest import Task
 from poseact_engine.manifest_io import load_model
@@ -28,6 +29,18 @@ def _open_onnxruntime(file: ModelFile, options: OpenOptions) -> Model:
     return OnnxRuntimeModel(file.data, file.manifest, threads=options.threads)
 
 
+def _open_openvino(file: ModelFile, options: OpenOptions) -> Model:
+    from poseact_engine.backends.openvino import OpenVinoModel
+
+    return OpenVinoModel(file.data, file.manifest, threads=options.threads)
+
+
+def _open_tensorrt(file: ModelFile, _: OpenOptions) -> Model:
+    from poseact_engine.backends.tensorrt import open_tensorrt
+
+    return open_tensorrt(file)
+
+
 BACKENDS: tuple[BackendEntry, ...] = (
     BackendEntry(
         name="onnxruntime",
@@ -35,6 +48,20 @@ BACKENDS: tuple[BackendEntry, ...] = (
         install="pip install 'poseact-engine[cpu]'",
         devices=("cpu",),
         open=_open_onnxruntime,
+    ),
+    BackendEntry(
+        name="openvino",
+        modules=("openvino",),
+        install="pip install 'poseact-engine[openvino]'",
+        devices=("cpu",),
+        open=_open_openvino,
+    ),
+    BackendEntry(
+        name="tensorrt",
+        modules=("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"),
+        install="pip install 'poseact-engine[tensorrt]'",
+        devices=("cuda",),
+        open=_open_tensorrt,
     ),
 )
 """In the order in which `auto` prefers them."""
@@ -86,6 +113,16 @@ def _choose(backend: BackendChoice, device: DeviceChoice) -> BackendEntry:
     return installed[0]
 
 
+def _read_onnx(path: Path, task: Task) -> ModelFile:
+    data, _, manifest = load_model(path, task=task)
+    return ModelFile(path=path, data=data, manifest=manifest)
+
+
+def _read_engine(path: Path, task: Task) -> ModelFile:
+    data, engine = load_engine(path, task=task)
+    return ModelFile(path=path, data=data, manifest=engine.manifest)
+
+
 def open_model(
     path: Path | str,
     *,
@@ -96,12 +133,21 @@ def open_model(
 ) -> Model:
     """Opens a model file of a task; `auto` is resolved here, once, and logged.
 
-    ``threads``: CPU threads for inference, None for as many as this process may use. Raises
-    ManifestError (the file), BackendError (backend or device), DependencyError (package).
+    An engine file is for the TensorRT backend alone, which `auto` then means. ``threads``: CPU
+    threads for inference, None for as many as this process may use. Raises ManifestError (the
+    file), BackendError (backend or device), DependencyError (package).
     """
-    _choose(backend, device)  # a missing package is said before a large file is read
-    data, _, manifest = load_model(Path(path), task=task)
-    file = ModelFile(path=Path(path), data=data, manifest=manifest)
+    path = Path(path)
+    is_engine = is_engine_file(path)
+    if is_engine and backend == "auto":
+        backend = "tensorrt"
+    entry = _choose(backend, device)  # a missing package is said before a large file is read
+    if is_engine and entry.name != "tensorrt":
+        raise BackendError(
+            f"{path}: expected an ONNX file for backend {entry.name}, got an engine file, which "
+            "tensorrt alone runs"
+        )
+    file = _read_engine(path, task) if is_engine else _read_onnx(path, task)
     return open_file(file, backend=backend, device=device, threads=threads)
 
 

@@ -96,6 +96,12 @@ class Row:
     """Ours ÷ this baseline in speed (> 1: ours is faster); None for ours itself."""
     left_out: str = ""
     """What the time does not contain."""
+    items: int = 0
+    """Frames, crops, ... of one repeat, where a rate is wanted; else 0."""
+
+    @property
+    def per_s(self) -> float | None:
+        return self.items / self.timing.median_s if self.items else None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -107,6 +113,7 @@ class Row:
             "n": self.timing.n,
             "ratio": self.ratio,
             "left_out": self.left_out,
+            **({"per_s": self.per_s} if self.items else {}),
         }
 
 
@@ -181,7 +188,9 @@ class Report:
         """Prints the table; writes the JSON file when a path is given."""
         console = rich.console.Console(width=None if sys.stdout.isatty() else 120)
         table = rich.table.Table(title=f"{self.benchmark} on {self.machine['cpu']}")
-        for column in ("case", "variant", "ms", "95 %", "ours is x faster", "n", "left out"):
+        rates = ("per s",) if any(row.items for row in self.rows) else ()
+        ratio = "x the baseline" if rates else "ours is x faster"
+        for column in ("case", "variant", "ms", "95 %", *rates, ratio, "n", "left out"):
             table.add_column(column, justify="left" if column in ("case", "variant") else "right")
         for row in self.rows:
             t = row.timing
@@ -190,6 +199,7 @@ class Report:
                 row.variant,
                 f"{t.median_s * 1e3:.3f}",
                 f"{t.low_s * 1e3:.3f} - {t.high_s * 1e3:.3f}",
+                *("" if row.per_s is None else f"{row.per_s:.1f}" for _ in rates),
                 "" if row.ratio is None else f"{row.ratio:.2f}",
                 str(t.n),
                 row.left_out,

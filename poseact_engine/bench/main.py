@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from poseact_engine.bench import crop, decode, pipeline, pose_nms, track
+from poseact_engine.bench import crop, decode, models, pipeline, pose_nms, track
 from poseact_engine.errors import PoseActError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("decode")(decode.command)
 app.command("crop")(crop.command)
 app.command("letterbox")(crop.letterbox_command)
+app.command("models")(models.command)
 app.command("pipeline")(pipeline.command)
 app.command("track")(track.command)
 app.command("pose-nms")(pose_nms.command)

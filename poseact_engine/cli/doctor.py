@@ -8,12 +8,14 @@ import importlib.util
 import json
 import platform
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from poseact_engine.backends.base import BackendEntry
 from poseact_engine.backends.registry import BACKENDS, cpu_count
 from poseact_engine.cli.gpu import gpu_report
 from poseact_engine.version import __version__
@@ -23,15 +25,15 @@ EXTRAS = {
     "av": ("annotated video (--video)", "pip install 'poseact-engine[video]'"),
     "cv2": ("annotated video (--video)", "pip install 'poseact-engine[video]'"),
     "scipy": ("benchmarks", "pip install 'poseact-engine[bench]'"),
+    "pycocotools": ("poseact eval pose, detector", "pip install 'poseact-engine[eval]'"),
+    "matplotlib": ("plots of poseact eval", "pip install 'poseact-engine[eval]'"),
+    "tensorboard": ("poseact eval --tensorboard", "pip install 'poseact-engine[eval]'"),
     "torch": ("training and its exports", "pip install 'poseact-engine[train]'"),
 }
-# Backends of the house and their distributions; the registry says which of them this build can use.
-BACKEND_PACKAGES = {
-    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
-    "tensorrt": ("tensorrt", "tensorrt-rtx"),
-    "openvino": ("openvino",),
-}
-CPU_ONLY = "nothing: this build runs on CPUs only"
+# These share a module and overwrite each other, so Python's own list of who brings it may be wrong.
+RUNTIMES = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu")}
+Owners = Mapping[str, list[str]]
+"""Module to the distributions that bring it."""
 BOTH_RUNTIMES = (
     "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
     "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'poseact-engine[cpu]'"
@@ -45,7 +47,8 @@ def report() -> dict[str, Any]:
     ``problems`` is a list of ``{"what", "do"}``; ``ok`` is false when nothing can run.
     """
     build, build_error = _build()
-    backends = {name: _backend(name) for name in BACKEND_PACKAGES}
+    gpu, owners = gpu_report(), metadata.packages_distributions()
+    backends = {b.name: _backend(b, owners, has_gpu=bool(gpu["devices"])) for b in BACKENDS}
     usable = [name for name, b in backends.items() if b["usable"]]
     return {
         "version": __version__,
@@ -57,9 +60,9 @@ def report() -> dict[str, Any]:
             "cores": cpu_count(),
             "features": build["cpu_features"] if build else {},
         },
-        "gpu": gpu_report(),
+        "gpu": gpu,
         "backends": backends,
-        "extras": {name: _extra(name) for name in EXTRAS},
+        "extras": {name: _extra(name, owners) for name in EXTRAS},
         "problems": _problems(build_error, backends, usable),
         "ok": build is not None and bool(usable),
     }
@@ -80,18 +83,19 @@ def _installed(distribution: str) -> str | None:
         return None
 
 
-def _backend(name: str) -> dict[str, Any]:
-    entry = next((b for b in BACKENDS if b.name == name), None)
-    packages = {d: v for d in BACKEND_PACKAGES[name] if (v := _installed(d)) is not None}
-    providers, error = _providers() if name == "onnxruntime" and packages else ([], None)
+def _backend(entry: BackendEntry, owners: Owners, *, has_gpu: bool) -> dict[str, Any]:
+    found = [d for module in entry.modules for d in owners.get(module, [])]
+    names = dict.fromkeys(RUNTIMES.get(entry.name, found))
+    packages = {d: v for d in names if (v := _installed(d)) is not None}
+    providers, error = _providers() if entry.name == "onnxruntime" and packages else ([], None)
+    has_device = has_gpu or "cpu" in entry.devices
     return {
         "packages": packages,
-        "in_build": entry is not None,
-        "devices": list(entry.devices) if entry else [],
+        "devices": list(entry.devices),
         "providers": providers,
-        "usable": entry is not None and bool(packages) and error is None,
+        "usable": bool(packages) and error is None and has_device,
         "error": error,
-        "install": entry.install if entry and not packages else None,
+        "install": None if packages else entry.install,
     }
 
 
@@ -103,11 +107,10 @@ def _providers() -> tuple[list[str], str | None]:
         return [], f"{type(error).__name__}: {error}"
 
 
-def _extra(name: str) -> dict[str, Any]:
+def _extra(name: str, owners: Owners) -> dict[str, Any]:
     purpose, install = EXTRAS[name]
     # OpenCV's module has four distributions; any of them will do.
-    owners = metadata.packages_distributions().get(name, [name])
-    version = _installed(owners[0]) if importlib.util.find_spec(name) else None
+    version = _installed(owners.get(name, [name])[0]) if importlib.util.find_spec(name) else None
     return {"version": version, "purpose": purpose, "install": None if version else install}
 
 
@@ -149,9 +152,9 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     features = [name for name, has in cpu["features"].items() if has]
     rows.append(("CPU", f"{cpu['model']}, {cpu['cores']} usable cores", ""))
     rows.append(("CPU features", ", ".join(features) or "none known", ""))
-    rows.append(("CUDA", _gpu_text(gpu), CPU_ONLY))
+    rows.append(("CUDA", _gpu_text(gpu), _gpu_advice(found)))
     rows += [
-        (f"backend {name}", _backend_text(b), (b["install"] or "") if b["in_build"] else CPU_ONLY)
+        (f"backend {name}", _backend_text(b), b["install"] or "")
         for name, b in found["backends"].items()
     ]
     for name, extra in found["extras"].items():
@@ -169,13 +172,19 @@ def _gpu_text(gpu: dict[str, Any]) -> str:
     return f"driver for CUDA {gpu['driver_cuda']}: {', '.join(names) or 'no GPU'}"
 
 
+def _gpu_advice(found: dict[str, Any]) -> str:
+    on_gpu = [name for name, b in found["backends"].items() if "cuda" in b["devices"]]
+    if not on_gpu:
+        return "nothing: this build runs on CPUs only"
+    return "" if found["gpu"]["devices"] else f"NVIDIA's driver, for {', '.join(on_gpu)} on a GPU"
+
+
 def _backend_text(backend: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in backend["packages"].items())
-    if not backend["in_build"]:
-        return f"not in this build ({packages or 'nor installed'})"
+    where = ", ".join(backend["providers"] or backend["devices"])
     if not packages:
-        return "missing"
-    return f"{packages} ({', '.join(backend['providers'])})"
+        return f"missing ({where})"
+    return f"{packages} ({where})" + ("" if backend["usable"] else ": not usable here")
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from poseact_engine.errors import PoseActError
+from poseact_engine.errors import ParityError, PoseActError
 
 USER_ERROR = 2
+PARITY_FAILED = 3
 
 # What a lazily imported command does with its arguments is its own business, --help included.
 _FORWARD = {
@@ -71,7 +72,7 @@ def _run(context: typer.Context) -> None:
 
 @app.command("models", context_settings=_FORWARD, add_help_option=False)
 def _models(context: typer.Context) -> None:
-    """Show what a model file is (models info FILE)."""
+    """Fetch official weights; show and check model files (models list, pull, info, check)."""
     _call("poseact_engine.cli.models", "models_app", "models", context.args)
 
 
@@ -87,6 +88,12 @@ def _train(context: typer.Context) -> None:
     _call("poseact_engine.cli.train", "train_app", "train", context.args)
 
 
+@app.command("eval", context_settings=_FORWARD, add_help_option=False)
+def _eval(context: typer.Context) -> None:
+    """Measure a model on data with truth (eval pose, detector, action)."""
+    _call("poseact_engine.cli.eval", "eval_app", "eval", context.args)
+
+
 @app.command("doctor", context_settings=_FORWARD, add_help_option=False)
 def _doctor(context: typer.Context) -> None:
     """Say what was built and what is available, and what to install."""
@@ -94,12 +101,13 @@ def _doctor(context: typer.Context) -> None:
 
 
 def main() -> None:
-    """Errors a user can act on are one line and exit code 2; others keep their traceback."""
+    """Errors a user can act on are one line and exit code 2, or 3 where an export is past a bound of
+    the parity gate; others keep their traceback."""
     try:
         app()
     except PoseActError as error:
         typer.echo(f"poseact: error: {error}", err=True)
-        sys.exit(USER_ERROR)
+        sys.exit(PARITY_FAILED if isinstance(error, ParityError) else USER_ERROR)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from poseact_engine.config import SourceConfig
 from poseact_engine.errors import SourceError
@@ -84,29 +79,3 @@ def batches(items: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
             part = []
     if part:
         yield part
-
-
-def load_coco(path: Path) -> dict[str, Any]:
-    """A COCO annotation file as plain data; SourceError where it is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SourceError(f"{path}: expected COCO JSON, got what is not JSON: {error}") from error
-    parts = ("images", "annotations", "categories")
-    if not isinstance(content, dict) or not all(isinstance(content.get(p), list) for p in parts):
-        raise SourceError(f"{path}: expected COCO JSON with the lists {', '.join(parts)}")
-    return content
-
-
-def true_boxes(path: Path) -> dict[str, NDArray[np.float32]]:
-    """File name to float32 [N, 4] (x0 y0 x1 y1 px) of the people with joints, crowds left out."""
-    content = load_coco(path)
-    names = {image["id"]: str(image["file_name"]) for image in content["images"]}
-    found: dict[str, list[list[float]]] = {name: [] for name in names.values()}
-    for person in content["annotations"]:
-        if person.get("num_keypoints", 0) > 0 and not person.get("iscrowd", 0):
-            x, y, w, h = person["bbox"]
-            found[names[person["image_id"]]].append([x, y, x + w, y + h])
-    return {n: np.asarray(rows, np.float32).reshape(-1, 4) for n, rows in found.items()}

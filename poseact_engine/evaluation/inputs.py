@@ -20,7 +20,8 @@ from poseact_engine.backends.registry import open_model
 from poseact_engine.config import DetectConfig
 from poseact_engine.detect import DetectStage
 from poseact_engine.errors import ConfigError
-from poseact_engine.evaluation.frames import Picture, batches, read_pictures, true_boxes
+from poseact_engine.evaluation.coco_file import true_boxes
+from poseact_engine.evaluation.frames import Picture, batches, read_pictures
 from poseact_engine.evaluation.made import made_pictures, made_windows
 from poseact_engine.manifest import ActionManifest, DetectorManifest, Manifest, PoseManifest
 from poseact_engine.types import FrameBatch
@@ -62,6 +63,8 @@ class Inputs:
     """False: made by code."""
     windows: NDArray[np.float64] | None = None
     """Of pose crops, float64 ``[N, 4]``: ``source = a * d + b`` (``geometry.pose_crops``)."""
+    pictures: tuple[str, ...] = ()
+    """Of pose crops, the picture that each is of (``frames.Picture.name``)."""
 
 
 def inputs_for(manifest: Manifest, options: DataOptions) -> Inputs:
@@ -147,6 +150,7 @@ def _pose_inputs(m: PoseManifest, options: DataOptions, most: int) -> Inputs:
     find = _Boxes(options)
     crops = [np.empty((0, 3, m.height, m.width), np.uint8)]
     windows = [np.empty((0, 4))]
+    names: list[str] = []
     pictures = count = 0
     for part in batches(read_pictures(options.data, per_video=options.per_video), _FRAMES):
         frames = FrameBatch([p.frame for p in part])
@@ -158,6 +162,7 @@ def _pose_inputs(m: PoseManifest, options: DataOptions, most: int) -> Inputs:
         )
         crops.append(crop(frames, frame, rows, height=m.height, width=m.width, border=m.border))
         windows.append(rows)
+        names += [part[row].name for row in frame]
         if count >= most:
             break
     if not count:
@@ -169,6 +174,7 @@ def _pose_inputs(m: PoseManifest, options: DataOptions, most: int) -> Inputs:
         what=f"{count} crops of {pictures} pictures, {find.what}",
         real=True,
         windows=np.concatenate(windows),
+        pictures=tuple(names),
     )
 
 

@@ -50,7 +50,7 @@ def test_help_names_every_command_and_loads_none_of_them() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False
     )
     assert done.returncode == 0, done.stderr
-    for command in ("run", "models", "export", "train", "doctor"):
+    for command in ("run", "models", "export", "train", "eval", "doctor"):
         assert f" {command} " in done.stdout
 
 

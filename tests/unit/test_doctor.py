@@ -14,6 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from poseact_engine.backends.base import BackendEntry
 from poseact_engine.cli import doctor
 
 KEYS = {
@@ -90,7 +91,7 @@ def test_two_runtimes_that_overwrite_each_other_are_named(monkeypatch: pytest.Mo
 def test_without_a_backend_nothing_runs_and_the_line_is_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with_packages(monkeypatch, onnxruntime=None, onnxruntime_gpu=None)
+    with_packages(monkeypatch, onnxruntime=None, onnxruntime_gpu=None, openvino=None)
     result = run_doctor()
     assert result.exit_code == 1
     assert "pip install 'poseact-engine[cpu]'" in result.stdout
@@ -105,6 +106,29 @@ def test_an_extension_that_does_not_load_is_a_finding(monkeypatch: pytest.Monkey
     found = json.loads(result.stdout)
     assert (result.exit_code, found["ok"], found["build"]) == (1, False, None)
     assert "libavformat.so.59" in found["problems"][0]["what"]
+
+
+@pytest.mark.needs_openvino
+def test_any_backend_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_packages(monkeypatch, onnxruntime=None, onnxruntime_gpu=None)
+    found = doctor.report()
+    assert found["ok"]
+    assert not found["backends"]["onnxruntime"]["usable"]
+    assert found["backends"]["openvino"]["packages"] == {"openvino": metadata.version("openvino")}
+
+
+def test_a_backend_for_gpus_is_of_no_use_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = BackendEntry(
+        name="gpus", modules=("numpy",), install="", devices=("cuda",), open=lambda *_: None
+    )
+    monkeypatch.setattr(doctor, "BACKENDS", (*doctor.BACKENDS, entry))
+    for devices in ([], [{"name": "GPU", "memory_bytes": 1 << 30}]):
+        gpu = {"driver_cuda": "12.8", "devices": devices, "error": None}
+        monkeypatch.setattr(doctor, "gpu_report", lambda gpu=gpu: gpu)
+        assert doctor.report()["backends"]["gpus"]["usable"] == bool(devices)
+        text = run_doctor().stdout
+        assert ("gpus on a GPU" in text) == (not devices)
+        assert ("not usable here" in text) == (not devices)
 
 
 def test_what_is_missing_comes_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:

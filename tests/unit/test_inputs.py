@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
@@ -12,10 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from poseact_engine.errors import ConfigError, SourceError
-from poseact_engine.evaluation.frames import list_files, read_pictures, true_boxes
+from poseact_engine.evaluation.coco_file import true_boxes
+from poseact_engine.evaluation.frames import list_files, read_pictures
 from poseact_engine.evaluation.inputs import DataOptions, inputs_for
 from poseact_engine.evaluation.made import made_pictures, made_windows
 from poseact_engine.manifest_io import read_manifest
+from tests.coco_files import person, write_truth
 from tests.media import write_clip
 from tests.models import make_action, make_detector, make_pose
 
@@ -44,18 +45,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def coco(path: Path, boxes: dict[str, list[list[float]]]) -> Path:
-    images = [{"id": i, "file_name": name} for i, name in enumerate(boxes)]
-    people = [
-        {"image_id": i, "bbox": box, "num_keypoints": 17, "iscrowd": 0, "category_id": 1}
-        for i, found in enumerate(boxes.values())
-        for box in found
-    ]
-    people.append({"image_id": 0, "bbox": [0, 0, 9, 9], "num_keypoints": 0, "category_id": 1})
-    people.append(
-        {"image_id": 0, "bbox": [0, 0, 9, 9], "num_keypoints": 9, "iscrowd": 1, "category_id": 1}
-    )
-    path.write_text(json.dumps({"images": images, "annotations": people, "categories": []}))
-    return path
+    people = [person(i, box) for i, found in enumerate(boxes.values()) for box in found]
+    people.append(person(0, [0, 0, 9, 9], num_keypoints=0))
+    people.append(person(0, [0, 0, 9, 9], iscrowd=1))
+    return write_truth(path, {name: i for i, name in enumerate(boxes)}, people)
 
 
 def test_a_folder_gives_its_images_in_order(folder: Path) -> None:

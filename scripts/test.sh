@@ -6,5 +6,6 @@ source "$(dirname "$0")/common.sh"
 scripts/setup.sh
 scripts/cpp_test.sh asan tsan
 scripts/ffmpeg_newer.sh
+scripts/tensorrt_bindings.sh
 say "pytest"
 exec "$VENV/bin/python" -m pytest "$@"

@@ -3,76 +3,62 @@
 
 The graph is written node by node, not traced: exporters differ from torch to torch, need packages
 of their own, and cannot leave the number of windows of an LSTM open. What is written must give what
-the torch module gives, on windows of every kind, or nothing is written (``verify``).
+the torch module gives, on windows of every kind, or nothing is written (``finish``).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import typer
 from numpy.typing import NDArray
 from onnx import helper
 
+from export.finish import finish
 from export.graph import GraphBuilder, value_info
-from export.options import require
-from export.package import check_output, write_model
-from export.verify import open_session
+from export.package import check_output
+from export.parity.options import GateOptions
 from poseact_engine.contract import IR_VERSION, OPSET, contract_of
-from poseact_engine.errors import ExportError
-from poseact_engine.evaluation.made import made_windows
 from poseact_engine.manifest import ActionManifest
 
 if TYPE_CHECKING:
+    from export.precision import PrecisionOptions
     from poseact_engine.training.checkpoint import ActionCheckpoint
 
-TOLERANCE = 1e-5
-"""Most that a probability may differ between ONNX Runtime and torch, both on a CPU in fp32."""
 ONNX_GATES = (0, 3, 1, 2)
 """torch has an LSTM's gates as input, forget, cell, output; ONNX as input, output, forget, cell."""
 
 
-def command(
-    weights: Annotated[
-        Path | None, typer.Option(help="Checkpoint of `poseact train action`. Required.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write. Required.")
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Where the weights come from. Required.")
-    ] = None,
-    licence: Annotated[str | None, typer.Option(help="Licence of the weights. Required.")] = None,
-) -> None:
-    """Export a trained action model; the normalisation of its windows goes into the graph."""
-    given = require("export action", weights=weights, output=output, source=source, licence=licence)
-    written = export_action(
-        Path(given["weights"]),
-        Path(given["output"]),
-        source=given["source"],
-        licence=given["licence"],
-    )
-    typer.echo(f"{output}: {len(written.classes)} actions, sha256 {written.sha256[:12]}")
+def export_action(
+    weights: Path,
+    output: Path,
+    *,
+    source: str,
+    licence: str,
+    precision: PrecisionOptions | None = None,
+    gate: GateOptions | None = None,
+) -> ActionManifest:
+    """Compares with the torch module and writes ``output`` (``finish``); returns its manifest.
 
-
-def export_action(weights: Path, output: Path, *, source: str, licence: str) -> ActionManifest:
-    """Write ``output`` and return its manifest.
-
-    Raises SourceError for a checkpoint that cannot be read, ExportError where the graph's answers
-    differ from torch's by more than TOLERANCE, DependencyError without torch or ONNX Runtime.
+    Raises SourceError for a checkpoint that cannot be read, ParityError past a bound,
+    DependencyError without torch or ONNX Runtime.
     """
     check_output(output, weights)
     checkpoint = _load(weights)
     manifest = make_manifest(checkpoint, source=source, licence=licence)
     model = build_graph(checkpoint, manifest)
-    verify(model, checkpoint)
-    written = write_model(model, manifest, output)
-    if not isinstance(written, ActionManifest):
-        raise ExportError(f"{output}: expected an action manifest, got {written.task}")
-    return written
+    from export.torch_model import torch_action  # imports torch
+
+    return finish(
+        model,
+        manifest,
+        output,
+        reference=torch_action(checkpoint, manifest),
+        precision=precision,
+        gate=gate or GateOptions(),
+    )
 
 
 def make_manifest(checkpoint: ActionCheckpoint, *, source: str, licence: str) -> ActionManifest:
@@ -225,23 +211,6 @@ def _slice(
 ) -> str:
     ends = [_ints(b, [start]), _ints(b, [stop]), _ints(b, [axis])]
     return b.node("Slice", [name, *ends], output=output)
-
-
-def verify(model: onnx.ModelProto, checkpoint: ActionCheckpoint) -> float:
-    """The largest difference of a probability between ONNX Runtime and torch, over made windows
-    of every kind; ExportError where it is above TOLERANCE or not a number."""
-    import torch
-
-    windows = made_windows(checkpoint.length, len(checkpoint.joints))
-    expected = checkpoint.make_model().probabilities(torch.from_numpy(windows)).numpy()
-    got = open_session(model).run(None, {"windows": windows})[0]
-    worst = float(np.abs(got - expected).max())
-    if not worst <= TOLERANCE:
-        raise ExportError(
-            f"export action: expected ONNX Runtime within {TOLERANCE} of torch, got {worst};"
-            " the graph and poseact_engine/training/normalise.py differ"
-        )
-    return worst
 
 
 def _load(weights: Path) -> ActionCheckpoint:

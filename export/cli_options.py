@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of `python -m export detector` and `pose`, with what each usually is."""
+"""The options of `python -m export`, with what each usually is."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ class LetterboxPlace(Enum):
 class PoseGeometry(Enum):
     default = "default"
     udp = "udp"
+
+
+class HeatmapDecoding(Enum):
+    quarter = "quarter"
+    dark = "dark"
+
+
+def value_of(choice: Enum | None) -> str | None:
+    return None if choice is None else str(choice.value)
 
 
 OnnxFile = Annotated[Path | None, typer.Option("--onnx", help="The foreign ONNX file. Required.")]
@@ -117,4 +126,63 @@ Expansion = Annotated[
 Joints = Annotated[
     str | None,
     typer.Option(help="coco17, or the joints' names with commas, in order. Required."),
+]
+DecodeOption = Annotated[
+    HeatmapDecoding | None,
+    typer.Option(
+        help="How joints are read off heat maps: quarter (of a cell towards the larger neighbour) "
+        "or dark, with geometry udp in MMPose's form for it. Otherwise as the file's name says "
+        "(hrnet), or quarter."
+    ),
+]
+DarkKernel = Annotated[
+    int | None,
+    typer.Option(
+        help="Cells of DARK's Gaussian, an odd number. Otherwise 11 for maps of 64 x 48 and 17 for "
+        "96 x 72; required for others."
+    ),
+]
+FlipTest = Annotated[
+    bool,
+    typer.Option(
+        "--flip-test",
+        help="Run the network over the mirrored crop, too, and take the mean: twice the work.",
+    ),
+]
+
+
+# ---------------------------------------------------------------- official checkpoints
+
+Weights = Annotated[Path | None, typer.Option(help="The PyTorch checkpoint. Required.")]
+OfficialSize = Annotated[
+    str | None,
+    typer.Option(
+        help="HEIGHTxWIDTH of the input, multiples of 32. Required, unless HRNet's file has it in "
+        "its name. YOLOX nano and tiny 416x416, others 640x640."
+    ),
+]
+OfficialGeometry = Annotated[
+    PoseGeometry | None,
+    typer.Option(
+        help="How crops were cut in training. Otherwise udp where the file's name says so, "
+        "or default."
+    ),
+]
+OfficialJoints = Annotated[
+    str | None,
+    typer.Option(help="coco17, or the joints' names with commas. Required where they are not 17."),
+]
+OfficialNmsIou = Annotated[
+    str, typer.Option("--nms-iou", help="Boxes that overlap a better one by more go; or none.")
+]
+OfficialMaxBoxes = Annotated[
+    int, typer.Option("--max-boxes", help="Best boxes kept before that, 1 to 300.")
+]
+OfficialPerson = Annotated[int, typer.Option("--person-class", help="Index of the person.")]
+Legacy = Annotated[
+    bool,
+    typer.Option(
+        "--legacy",
+        help="Weights older than YOLOX 0.1.1: RGB pictures, normalised by ImageNet's mean and std.",
+    ),
 ]

@@ -16,21 +16,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from export.finish import finish
+from export.foreign_model import ForeignDetector
 from export.front import InputOptions, input_size, normalise
 from export.graph import Dims, GraphBuilder, assemble, load_foreign
-from export.package import check_output, write_model
+from export.package import check_output
+from export.parity.options import GateOptions
 from export.sizes import fix_sizes
 from export.suppression import cut_suppression
 from export.verify import verify_batches
 from poseact_engine.contract import contract_of
 from poseact_engine.errors import ExportError
 from poseact_engine.manifest import DetectorManifest, Placement
+
+if TYPE_CHECKING:
+    from export.precision import PrecisionOptions
 
 Layout = Literal["yolox", "rtmdet"]
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64))
@@ -51,15 +57,41 @@ class DetectorOptions:
     licence: str
 
 
-def export_detector(onnx_file: Path, output: Path, options: DetectorOptions) -> DetectorManifest:
-    """Adapts a foreign detector and writes it; returns its manifest.
+def export_detector(
+    onnx_file: Path,
+    output: Path,
+    options: DetectorOptions,
+    *,
+    precision: PrecisionOptions | None = None,
+    gate: GateOptions | None = None,
+) -> DetectorManifest:
+    """Adapts a foreign detector, compares it with the original and writes it (``finish``); returns
+    its manifest.
 
     Raises ExportError: a file that is not of the layout, options that do not fit it.
     """
     check_output(output, onnx_file)
     model = load_foreign(onnx_file)
     height, width = input_size(model, options.input)
-    manifest = DetectorManifest(
+    manifest = make_manifest(options, height, width)
+    if options.layout == "rtmdet":
+        cut_suppression(model)
+    shapes = fix_sizes(model, height=height, width=width)
+    assemble_detector(model, shapes, manifest, options)
+    verify_batches(model, manifest)
+    original = ForeignDetector(
+        onnx_file, manifest, options.input,
+        layout=options.layout, person_class=options.person_class,
+    )  # fmt: skip
+    return finish(
+        model, manifest, output,
+        reference=original, precision=precision, gate=gate or GateOptions(),
+    )  # fmt: skip
+
+
+def make_manifest(options: DetectorOptions, height: int, width: int) -> DetectorManifest:
+    """The manifest without its sha256."""
+    return DetectorManifest(
         task="detector",
         precision="fp32",
         target="any",
@@ -73,20 +105,26 @@ def export_detector(onnx_file: Path, output: Path, options: DetectorOptions) -> 
         nms_iou=options.nms_iou,
         max_boxes=options.max_boxes,
     )
-    if options.layout == "rtmdet":
-        cut_suppression(model)
-    shapes = fix_sizes(model, height=height, width=width)
+
+
+def assemble_detector(
+    model: onnx.ModelProto,
+    shapes: dict[str, Dims],
+    manifest: DetectorManifest,
+    options: DetectorOptions,
+) -> None:
+    """Puts normalisation before and decoding behind a network (in place); ``shapes`` are those of
+    its outputs. ExportError where it is not of the layout."""
     back = GraphBuilder("decode")
     if options.layout == "yolox":
-        boxes, scores, count = _yolox(model, shapes, back, (height, width), options)
+        size = (manifest.height, manifest.width)
+        boxes, scores, count = _yolox(model, shapes, back, size, options)
     else:
         boxes, scores, count = _rtmdet(model, shapes, back, options)
     _best(back, boxes, scores, count, options.max_boxes)
     contract = contract_of(manifest)
     front = normalise(contract.input.name, model.graph.input[0].name, options.input)
     assemble(model, front=front, back=back, inputs=[contract.input], outputs=contract.outputs)
-    verify_batches(model, manifest)
-    return write_model(model, manifest, output)
 
 
 def _best(back: GraphBuilder, boxes: str, scores: str, count: int, most: int) -> None:

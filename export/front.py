@@ -64,10 +64,9 @@ def input_size(model: onnx.ModelProto, options: InputOptions) -> tuple[int, int]
 def normalise(name: str, network_input: str, options: InputOptions) -> GraphBuilder:
     """Nodes from the uint8 RGB input ``name`` to the network's float32 input."""
     front = GraphBuilder("front")
-    tensor = name
-    if options.color == "bgr":  # on bytes: a quarter of the memory traffic
+    tensor = front.node("Cast", [name], to=TensorProto.FLOAT)
+    if options.color == "bgr":  # not before the cast: all that TensorRT does to bytes is cast them
         tensor = front.node("Gather", [tensor, front.constant([2, 1, 0], np.int64)], axis=1)
-    tensor = front.node("Cast", [tensor], to=TensorProto.FLOAT)
     std = np.asarray(options.std, np.float64).reshape(1, 3, 1, 1)
     factor = options.scale / std
     offset = -np.asarray(options.mean, np.float64).reshape(1, 3, 1, 1) / std

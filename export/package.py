@@ -17,10 +17,19 @@ from poseact_engine.manifest_io import AnyManifest, attach
 def write_model(model: onnx.ModelProto, manifest: AnyManifest, path: Path | str) -> AnyManifest:
     """Writes one model file with its manifest, checksum computed anew; all of it or nothing.
 
-    ``model`` must keep the contract of the manifest's task (opset 19); ``manifest.sha256`` is not
-    read. Returns the manifest as written. Raises ExportError or ManifestError.
+    As :func:`pack`; returns the manifest as written.
     """
-    path = Path(path)
+    data, written = pack(model, manifest, Path(path))
+    write_file(data, Path(path))
+    return written
+
+
+def pack(model: onnx.ModelProto, manifest: AnyManifest, path: Path) -> tuple[bytes, AnyManifest]:
+    """The bytes of a model file for ``path``, and its manifest with the checksum computed anew.
+
+    ``model`` must keep the contract of the manifest's task (opset 19); ``manifest.sha256`` is not
+    read. Raises ExportError.
+    """
     finished = onnx.ModelProto()
     finished.CopyFrom(model)
     finished.ir_version = IR_VERSION
@@ -33,8 +42,7 @@ def write_model(model: onnx.ModelProto, manifest: AnyManifest, path: Path | str)
             f"{path}: the exported graph does not keep its contract: {error}"
         ) from error
     _check(finished, path)
-    _write_atomically(finished.SerializeToString(deterministic=True), path)
-    return written
+    return finished.SerializeToString(deterministic=True), written
 
 
 def _check(model: onnx.ModelProto, path: Path) -> None:
@@ -56,7 +64,7 @@ def check_output(output: Path, source: Path) -> None:
         raise ExportError(f"{output}: is the file to be exported; choose another name for --output")
 
 
-def _write_atomically(data: bytes, path: Path) -> None:
+def write_file(data: bytes, path: Path) -> None:
     """Readers see the old file or the new one, never a part of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -3,9 +3,7 @@
 
 Layouts:
 
-- ``heatmap``: one output [M, K, h, w]. Arg max (ties: lowest index); along each axis a quarter of a
-  cell towards the larger neighbour, none at a border; then to crop pixels: ``x * W / w`` (geometry
-  default) or ``x * (W - 1) / (w - 1)`` (udp). The score is the maximum; 0 or less gives (0, 0, 0).
+- ``heatmap``: one output [M, K, h, w], decoded as ``heatmap`` tells, after a flip test if wanted.
 - ``simcc``: two outputs [M, K, W * r] and [M, K, H * r], one classification per axis. Arg max each
   (ties: lowest index), divided by the split ratio r. The score is the smaller of both maxima, as in
   RTMPose; one of 0 or less gives (0, 0, 0).
@@ -15,22 +13,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import onnx
 from onnx import TensorProto
 
+from export.finish import finish
+from export.flip import add_mirrored, merge_mirrored
+from export.foreign_model import ForeignPose
 from export.front import InputOptions, input_size, normalise
 from export.graph import Dims, GraphBuilder, assemble, load_foreign
-from export.package import check_output, write_model
+from export.heatmap import (
+    HeatmapOptions,
+    argmax,
+    dark_kernel,
+    decode_heatmaps,
+    write_keypoints,
+)
+from export.package import check_output
+from export.parity.options import GateOptions
 from export.sizes import fix_sizes
 from export.verify import verify_batches
 from poseact_engine.contract import contract_of
 from poseact_engine.errors import ExportError
 from poseact_engine.manifest import Geometry, PoseManifest
 
+if TYPE_CHECKING:
+    from export.precision import PrecisionOptions
+
 Layout = Literal["heatmap", "simcc"]
+HeatmapDecode = Literal["quarter", "dark"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,62 +56,88 @@ class PoseOptions:
     joints: tuple[str, ...]
     source: str
     licence: str
+    decode: HeatmapDecode | None = None
+    """Of heat maps; None: ``quarter``, or ``simcc`` with that layout."""
+    dark_kernel: int | None = None
+    """Cells of DARK's Gaussian, where the size of the maps does not say."""
+    flip_test: bool = False
+
+    def __post_init__(self) -> None:
+        if self.layout == "simcc" and (self.decode is not None or self.flip_test):
+            option = "--flip-test" if self.flip_test else f"--decode {self.decode}"
+            raise ExportError(f"{option}: expected --layout heatmap, got simcc")
+        if self.dark_kernel is not None and self.decode != "dark":
+            raise ExportError("--dark-kernel: expected --decode dark beside it, got none")
 
 
-def export_pose(onnx_file: Path, output: Path, options: PoseOptions) -> PoseManifest:
-    """Adapts a foreign pose network and writes it; returns its manifest.
+def export_pose(
+    onnx_file: Path,
+    output: Path,
+    options: PoseOptions,
+    *,
+    precision: PrecisionOptions | None = None,
+    gate: GateOptions | None = None,
+) -> PoseManifest:
+    """Adapts a foreign pose network, compares it with the original and writes it (``finish``);
+    returns its manifest.
 
     Raises ExportError: a file that is not of the layout, options that do not fit it.
     """
     check_output(output, onnx_file)
     model = load_foreign(onnx_file)
     height, width = input_size(model, options.input)
-    manifest = PoseManifest(
-        task="pose", precision="fp32", target="any", source=options.source, licence=options.licence, sha256="",
-        height=height, width=width, geometry=options.geometry, expansion=options.expansion,
-        border=options.input.border, joints=options.joints,
-        decode="quarter" if options.layout == "heatmap" else "simcc", flip_test=False,
-    )  # fmt: skip
+    manifest = make_manifest(options, height, width)
     shapes = fix_sizes(model, height=height, width=width)
+    assemble_pose(model, shapes, manifest, options)
+    verify_batches(model, manifest)
+    original = ForeignPose(onnx_file, manifest, options.input, kernel=options.dark_kernel)
+    return finish(
+        model, manifest, output,
+        reference=original, precision=precision, gate=gate or GateOptions(),
+    )  # fmt: skip
+
+
+def make_manifest(options: PoseOptions, height: int, width: int) -> PoseManifest:
+    """The manifest without its sha256."""
+    return PoseManifest(
+        task="pose", precision="fp32", target="any", source=options.source,
+        licence=options.licence, sha256="", height=height, width=width, geometry=options.geometry,
+        expansion=options.expansion, border=options.input.border, joints=options.joints,
+        decode="simcc" if options.layout == "simcc" else options.decode or "quarter",
+        flip_test=options.flip_test,
+    )  # fmt: skip
+
+
+def assemble_pose(
+    model: onnx.ModelProto, shapes: dict[str, Dims], manifest: PoseManifest, options: PoseOptions
+) -> None:
+    """Puts normalisation before and decoding behind a network (in place); ``shapes`` are those of
+    its outputs. ExportError where it is not of the layout or has other joints."""
     back = GraphBuilder("decode")
     if options.layout == "heatmap":
-        joints = _heatmap(model, shapes, back, (height, width), options.geometry)
+        joints = _heatmap(model, shapes, back, manifest, options.dark_kernel)
     else:
-        joints = _simcc(model, shapes, back, (height, width))
-    if joints != len(options.joints):
+        joints = _simcc(model, shapes, back, (manifest.height, manifest.width))
+    if joints != len(manifest.joints):
         raise ExportError(
-            f"--joints: expected {joints} names, as the network gives, got {len(options.joints)}"
+            f"--joints: expected {joints} names, as the network gives, got {len(manifest.joints)}"
         )
     contract = contract_of(manifest)
-    front = normalise(contract.input.name, model.graph.input[0].name, options.input)
+    network = model.graph.input[0].name
+    if options.flip_test:
+        front = normalise(contract.input.name, "front/pictures", options.input)
+        add_mirrored(front, "front/pictures", network, width=manifest.width)
+    else:
+        front = normalise(contract.input.name, network, options.input)
     assemble(model, front=front, back=back, inputs=[contract.input], outputs=contract.outputs)
-    verify_batches(model, manifest)
-    return write_model(model, manifest, output)
-
-
-def _finish(back: GraphBuilder, x: str, y: str, score: str) -> None:
-    """x, y, score [M, K, 1] each to `keypoints`; a score of 0 or less gives (0, 0, 0)."""
-    joints = back.node("Concat", [x, y, score], axis=2)
-    zero = back.constant(0.0)
-    found = back.node("Greater", [score, zero])
-    back.node("Where", [found, joints, zero], output="keypoints")
-
-
-def _argmax(back: GraphBuilder, values: str) -> tuple[str, str]:
-    """Index (int64) and value of the maximum along the last of three axes, [M, K, 1] each."""
-    index = back.node("ArgMax", [values], axis=2, keepdims=1, select_last_index=0)
-    return index, back.node("GatherElements", [values, index], axis=2)
-
-
-# ---------------------------------------------------------------- heatmap
 
 
 def _heatmap(
     model: onnx.ModelProto,
     shapes: dict[str, Dims],
     back: GraphBuilder,
-    size: tuple[int, int],
-    geometry: Geometry,
+    manifest: PoseManifest,
+    kernel: int | None,
 ) -> int:
     outputs = [v.name for v in model.graph.output]
     dims = shapes.get(outputs[0], ())
@@ -107,54 +145,16 @@ def _heatmap(
         got = "; ".join(str(list(shapes.get(o, ()))) for o in outputs)
         raise ExportError(f"--layout heatmap: expected one output [batch, joints, h, w], got {got}")
     joints, rows, columns = (d or 0 for d in dims[1:])
-    # A square of less than 2 x 2 cells has neither neighbours nor a udp scale.
-    if rows < 2 or columns < 2:
-        raise ExportError(
-            f"--layout heatmap: expected maps of 2 x 2 cells or more, got {rows} x {columns}"
-        )
-    maps = back.node("Reshape", [outputs[0], back.constant([0, 0, rows * columns], np.int64)])
-    index, score = _argmax(back, maps)
-    width = back.constant(columns, np.int64)
-    y, x = back.node("Div", [index, width]), back.node("Mod", [index, width])
-    coordinates = []
-    for place, cells, step, pixels in ((x, columns, 1, size[1]), (y, rows, columns, size[0])):
-        scale = pixels / cells if geometry == "default" else (pixels - 1) / (cells - 1)
-        refined = _refine(back, maps, index, _Axis(place, cells, step, rows * columns))
-        coordinates.append(back.node("Mul", [refined, back.constant(scale)]))
-    _finish(back, coordinates[0], coordinates[1], score)
+    options = HeatmapOptions(
+        joints=joints, rows=rows, columns=columns, height=manifest.height, width=manifest.width,
+        geometry=manifest.geometry,
+        kernel=dark_kernel(kernel, rows, columns) if manifest.decode == "dark" else None,
+    )  # fmt: skip
+    maps = outputs[0]
+    if manifest.flip_test:
+        maps = merge_mirrored(back, maps, manifest.joints, options)
+    decode_heatmaps(back, maps, options)
     return joints
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """One axis of heat maps laid out as one row: a tensor of places along it, and its measures."""
-
-    place: str
-    cells: int
-    step: int
-    """From one cell to the next in the row."""
-    total: int
-    """Cells of a whole map."""
-
-
-def _refine(back: GraphBuilder, maps: str, index: str, axis: _Axis) -> str:
-    """The place as float32, a quarter of a cell towards the larger of its two neighbours."""
-    first, last = back.constant(0, np.int64), back.constant(axis.total - 1, np.int64)
-    values = []
-    for op in ("Add", "Sub"):
-        neighbour = back.node(op, [index, back.constant(axis.step, np.int64)])
-        neighbour = back.node("Min", [back.node("Max", [neighbour, first]), last])
-        values.append(back.node("GatherElements", [maps, neighbour], axis=2))
-    quarter = back.node("Mul", [back.node("Sign", [back.node("Sub", values)]), back.constant(0.25)])
-    inner = back.node(
-        "And",
-        [
-            back.node("Greater", [axis.place, first]),
-            back.node("Less", [axis.place, back.constant(axis.cells - 1, np.int64)]),
-        ],
-    )
-    quarter = back.node("Where", [inner, quarter, back.constant(0.0)])
-    return back.node("Add", [back.node("Cast", [axis.place], to=TensorProto.FLOAT), quarter])
 
 
 # ---------------------------------------------------------------- simcc
@@ -186,9 +186,9 @@ def _simcc(
         )
     places, maxima = [], []
     for name in outputs:
-        index, value = _argmax(back, name)
+        index, value = argmax(back, name)
         place = back.node("Cast", [index], to=TensorProto.FLOAT)
         places.append(back.node("Div", [place, back.constant(ratio)]))
         maxima.append(value)
-    _finish(back, places[0], places[1], back.node("Min", maxima))
+    write_keypoints(back, back.node("Concat", places, axis=2), back.node("Min", maxima))
     return axes[0][1]

@@ -52,8 +52,8 @@ class Manifest:
     task: Task
     precision: Precision
     target: Target
-    """What an int8 graph is for: ``cpu`` has uint8 activations, ``tensorrt`` symmetric int8 ones and
-    no quantised bias. ``any`` for fp32 and fp16."""
+    """What an int8 graph is for: ``cpu`` has uint8 activations, ``tensorrt`` symmetric int8 ones
+    and no quantised bias. ``any`` for fp32 and fp16."""
     source: str
     """Where the weights come from, free text."""
     licence: str

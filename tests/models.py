@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +34,13 @@ STANDING: NDArray[np.float32] = np.array(
     np.float32,
 )  # fmt: skip
 """An upright person's joints in COCO's order, as shares of the crop's width and height."""
+MADE: dict[str, Any] = {
+    "precision": "fp32",
+    "target": "any",
+    "source": "made by code",
+    "licence": "Apache-2.0",
+    "sha256": "",
+}
 
 
 def _finish(builder: GraphBuilder, manifest: Manifest, path: Path) -> Path:
@@ -55,17 +63,13 @@ def _detector_manifest(
 ) -> DetectorManifest:
     return DetectorManifest(
         task="detector",
-        precision="fp32",
-        target="any",
-        source="made by code",
-        licence="Apache-2.0",
-        sha256="",
         height=size[0],
         width=size[1],
         placement=placement,
         border=(114, 114, 114),
         nms_iou=nms_iou,
         max_boxes=boxes,
+        **MADE,
     )
 
 
@@ -153,11 +157,6 @@ def make_pose(
     _repeat(builder, builder.constant(fixed[None]), "crops", 3, "keypoints")
     manifest = PoseManifest(
         task="pose",
-        precision="fp32",
-        target="any",
-        source="made by code",
-        licence="Apache-2.0",
-        sha256="",
         height=size[0],
         width=size[1],
         geometry="default",
@@ -166,6 +165,7 @@ def make_pose(
         joints=names,
         decode="quarter",
         flip_test=False,
+        **MADE,
     )
     return _finish(builder, manifest, path)
 
@@ -204,15 +204,11 @@ def make_action(
     b.node("MatMul", [chances, b.constant(known)], output="probabilities")
     manifest = ActionManifest(
         task="action",
-        precision="fp32",
-        target="any",
-        source="made by code",
-        licence="Apache-2.0",
-        sha256="",
         joints=names,
         classes=classes,
         length=length,
         rate=rate,
         normalise="body",
+        **MADE,
     )
     return _finish(b, manifest, path)

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import functools
+import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from export.detector import DetectorOptions, export_detector
@@ -43,6 +47,19 @@ def tinypose_file(data: Path) -> Path:
     return data / "models" / "tinypose_256x192.onnx"
 
 
+@functools.cache
+def _kept() -> tempfile.TemporaryDirectory[str]:
+    """Each export takes seconds and gives the same file: one a test run is enough."""
+    return tempfile.TemporaryDirectory(prefix="poseact-real-models-")
+
+
+def _export_once(export: Callable[[Path], object], name: str, folder: Path) -> Path:
+    made = Path(_kept().name) / name
+    if not made.exists():
+        export(made)
+    return Path(shutil.copy(made, folder / name))
+
+
 def adapt_rtmdet(data: Path, folder: Path) -> Path:
     options = DetectorOptions(
         layout="rtmdet",
@@ -54,8 +71,9 @@ def adapt_rtmdet(data: Path, folder: Path) -> Path:
         source="RTMDet-nano person, open-mmlab/mmpose",
         licence="Apache-2.0",
     )
-    export_detector(rtmdet_file(data), folder / "rtmdet.onnx", options)
-    return folder / "rtmdet.onnx"
+    return _export_once(
+        lambda made: export_detector(rtmdet_file(data), made, options), "rtmdet.onnx", folder
+    )
 
 
 def adapt_yolox(data: Path, folder: Path) -> Path:
@@ -69,8 +87,9 @@ def adapt_yolox(data: Path, folder: Path) -> Path:
         source="YOLOX-nano COCO, Kazuhito00/YOLOX-ONNX-TFLite-Sample",
         licence="Apache-2.0",
     )
-    export_detector(yolox_file(data), folder / "yolox.onnx", options)
-    return folder / "yolox.onnx"
+    return _export_once(
+        lambda made: export_detector(yolox_file(data), made, options), "yolox.onnx", folder
+    )
 
 
 def adapt_tinypose(data: Path, folder: Path) -> Path:
@@ -83,5 +102,6 @@ def adapt_tinypose(data: Path, folder: Path) -> Path:
         source="PP-TinyPose 256x192, PaddleDetection",
         licence="Apache-2.0",
     )
-    export_pose(tinypose_file(data), folder / "tinypose.onnx", options)
-    return folder / "tinypose.onnx"
+    return _export_once(
+        lambda made: export_pose(tinypose_file(data), made, options), "tinypose.onnx", folder
+    )

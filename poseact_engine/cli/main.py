@@ -101,8 +101,8 @@ def _doctor(context: typer.Context) -> None:
 
 
 def main() -> None:
-    """Errors a user can act on are one line and exit code 2, or 3 where an export is past a bound of
-    the parity gate; others keep their traceback."""
+    """Errors a user can act on are one line and exit code 2, or 3 where an export is past a bound
+    of the parity gate; others keep their traceback."""
     try:
         app()
     except PoseActError as error:

@@ -27,6 +27,7 @@ from tests.foreign_models import (
     prepared,
     run,
 )
+from tests.parity.heatmap_oracle import decode_maps, settled
 from tests.real_models import TINYPOSE, adapt_tinypose, tinypose_file
 
 SIZE = (64, 48)
@@ -96,6 +97,34 @@ def test_heatmap_made_by_code(
         expected = decode(maps, SIZE, geometry)
         np.testing.assert_allclose(found[i, :, :2], expected[:, :2], atol=1e-2)
         np.testing.assert_allclose(found[i, :, 2], expected[:, 2], atol=1e-4)
+
+
+@pytest.mark.parametrize("geometry", ["default", "udp"])
+def test_dark_and_flip_test_of_a_foreign_file(
+    tmp_path: Path, geometry: Literal["default", "udp"]
+) -> None:
+    names = ("nose", "left_knee", "right_knee")
+    foreign = foreign_heatmap(tmp_path / "f.onnx", SIZE, joints=3)
+    wanted = options(3, geometry=geometry, joints=names, decode="dark", dark_kernel=3)
+    wanted = dataclasses.replace(wanted, flip_test=True)
+    written = export_pose(foreign, tmp_path / "p.onnx", wanted)
+    assert (written.decode, written.flip_test) == ("dark", True)
+    crops = pictures(12, SIZE)
+    (found,) = open_model(tmp_path / "p.onnx", task="pose").run(crops)
+    certain = np.zeros(found.shape[:2], bool)
+    for i, crop in enumerate(crops):
+        maps, other = (
+            run(foreign, prepared(np.ascontiguousarray(c), INPUT))[0][0]
+            for c in (crop, crop[:, :, ::-1])
+        )
+        back = other[[0, 2, 1], :, ::-1]
+        if geometry == "default":
+            back = np.concatenate([back[..., :1], back[..., :-1]], axis=-1)
+        mean = (maps + back) / 2
+        certain[i] = settled(mean, SIZE, geometry, 3, noise=1e-6)
+        expected = decode_maps(mean, SIZE, geometry, 3)
+        np.testing.assert_allclose(found[i][certain[i]], expected[certain[i]], atol=1e-2)
+    assert certain.mean() > 0.7
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +203,19 @@ def test_options_that_do_not_fit_the_file(
     with pytest.raises(ExportError, match=words):
         export_pose(foreign, tmp_path / "p.onnx", options(5, **change))
     assert not list(tmp_path.glob("p.onnx*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layout": "simcc", "flip_test": True}, "--flip-test: expected --layout heatmap"),
+        ({"layout": "simcc", "decode": "dark"}, "--decode dark: expected --layout heatmap"),
+        ({"dark_kernel": 11}, "--dark-kernel: expected --decode dark"),
+    ],
+)
+def test_options_that_do_not_fit_each_other(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ExportError, match=words):
+        options(5, **change)
 
 
 @pytest.mark.needs_data

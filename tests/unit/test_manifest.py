@@ -272,9 +272,9 @@ JSON = st.recursive(
 )
 def test_a_value_of_any_kind_is_kept_or_refused(key: str, value: object) -> None:
     values: dict[str, Any] = {
-        "schema": 2, "task": "detector", "precision": "fp32", "target": "any", "source": "s", "licence": "l",
-        "sha256": "", "height": 8, "width": 8, "placement": "center", "border": [0, 0, 0],
-        "nms_iou": None, "max_boxes": 3,
+        "schema": 2, "task": "detector", "precision": "fp32", "target": "any",
+        "source": "s", "licence": "l", "sha256": "", "height": 8, "width": 8,
+        "placement": "center", "border": [0, 0, 0], "nms_iou": None, "max_boxes": 3,
     }  # fmt: skip
     values[key] = value
     try:

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m export hrnet`, `yolox` and `lstm`: PyTorch checkpoints, official ones or our own.
+
+What HRNet's file name says of it needs no option; it is told what was taken from there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import typer
+
+from export.action import export_action
+from export.cli_foreign import tell
+from export.cli_options import (
+    DarkKernel,
+    DecodeOption,
+    FlipTest,
+    Legacy,
+    Licence,
+    OfficialGeometry,
+    OfficialJoints,
+    OfficialMaxBoxes,
+    OfficialNmsIou,
+    OfficialPerson,
+    OfficialSize,
+    Output,
+    Source,
+    Weights,
+    value_of,
+)
+from export.hrnet import HrnetOptions, export_hrnet, read_name
+from export.options import parse_iou, parse_joints, parse_size, require
+from export.parity.cli_options import BoundOption, Data, Detector, Report, Truth, gate_options
+from export.pose import HeatmapDecode
+from export.precision_options import (
+    MOST_KEPT,
+    Calibrate,
+    CalibrateDetector,
+    Keep,
+    LeastDb,
+    MostKept,
+    PrecisionChoice,
+    PrecisionOption,
+    TargetOption,
+    precision_options,
+)
+from export.yolox import YoloxOptions, export_yolox
+from poseact_engine.manifest import Geometry
+
+commands = typer.Typer()
+
+
+@commands.command()
+def hrnet(
+    weights: Weights = None,
+    output: Output = None,
+    size: OfficialSize = None,
+    geometry: OfficialGeometry = None,
+    decode: DecodeOption = None,
+    dark_kernel: DarkKernel = None,
+    flip_test: FlipTest = False,
+    joints: OfficialJoints = None,
+    source: Source = None,
+    licence: Licence = None,
+    precision: PrecisionOption = PrecisionChoice.fp32,
+    target: TargetOption = None,
+    calibrate: Calibrate = None,
+    calibrate_detector: CalibrateDetector = None,
+    least_db: LeastDb = None,
+    most_kept: MostKept = MOST_KEPT,
+    keep: Keep = None,
+    data: Data = None,
+    truth: Truth = None,
+    detector: Detector = None,
+    bound: BoundOption = None,
+    report: Report = None,
+) -> None:
+    """Export HRNet weights of its authors, AlphaPose, MMPose or DARK and UDP, with its decoding."""
+    named = read_name(weights or Path())
+    pixels = parse_size(size) if size is not None else named.size
+    given = require(
+        "export hrnet", weights=weights, output=output, size=pixels, source=source,
+        licence=licence,
+    )  # fmt: skip
+    options = HrnetOptions(
+        size=cast(tuple[int, int], pixels),
+        geometry=cast(Geometry, value_of(geometry) or named.geometry),
+        decode=cast(HeatmapDecode, value_of(decode) or named.decode),
+        dark_kernel=dark_kernel,
+        flip_test=flip_test,
+        joints=None if joints is None else parse_joints(joints),
+        source=given["source"],
+        licence=given["licence"],
+    )
+    taken = {
+        "size": None if size is not None else "x".join(map(str, options.size)),
+        "geometry": None if geometry is not None else options.geometry,
+        "decode": None if decode is not None else options.decode,
+    }
+    _say(Path(given["weights"]), taken)
+    changed = precision_options(
+        precision, target, calibrate, detector=calibrate_detector, least_db=least_db,
+        most_kept=most_kept, keep=keep,
+    )  # fmt: skip
+    gate = gate_options(data, bound, report, truth=truth, detector=detector)
+    written = export_hrnet(
+        Path(given["weights"]), Path(given["output"]), options, precision=changed, gate=gate
+    )
+    tell(given["output"], written)
+
+
+@commands.command()
+def yolox(
+    weights: Weights = None,
+    output: Output = None,
+    size: OfficialSize = None,
+    nms_iou: OfficialNmsIou = "0.45",
+    max_boxes: OfficialMaxBoxes = 300,
+    person_class: OfficialPerson = 0,
+    legacy: Legacy = False,
+    source: Source = None,
+    licence: Licence = None,
+    precision: PrecisionOption = PrecisionChoice.fp32,
+    target: TargetOption = None,
+    calibrate: Calibrate = None,
+    least_db: LeastDb = None,
+    most_kept: MostKept = MOST_KEPT,
+    keep: Keep = None,
+    data: Data = None,
+    bound: BoundOption = None,
+    report: Report = None,
+) -> None:
+    """Export Megvii's YOLOX weights, with their box decoding."""
+    given = require(
+        "export yolox", weights=weights, output=output, size=size, source=source, licence=licence
+    )
+    options = YoloxOptions(
+        size=parse_size(given["size"]),
+        nms_iou=parse_iou(nms_iou),
+        max_boxes=max_boxes,
+        person_class=person_class,
+        legacy=legacy,
+        source=given["source"],
+        licence=given["licence"],
+    )
+    changed = precision_options(
+        precision, target, calibrate, least_db=least_db,
+        most_kept=most_kept, keep=keep,
+    )  # fmt: skip
+    gate = gate_options(data, bound, report)
+    written = export_yolox(
+        Path(given["weights"]), Path(given["output"]), options, precision=changed, gate=gate
+    )
+    tell(given["output"], written)
+
+
+@commands.command("action", help="The same as lstm.")
+@commands.command()
+def lstm(
+    weights: Weights = None,
+    output: Output = None,
+    source: Source = None,
+    licence: Licence = None,
+    precision: PrecisionOption = PrecisionChoice.fp32,
+    data: Data = None,
+    bound: BoundOption = None,
+    report: Report = None,
+) -> None:
+    """Export an action model of `poseact train action`, with the normalisation of its windows."""
+    given = require("export lstm", weights=weights, output=output, source=source, licence=licence)
+    written = export_action(
+        Path(given["weights"]),
+        Path(given["output"]),
+        source=given["source"],
+        licence=given["licence"],
+        precision=precision_options(precision, task="action"),
+        gate=gate_options(data, bound, report),
+    )
+    typer.echo(f"{output}: {len(written.classes)} actions, sha256 {written.sha256[:12]}")
+
+
+def _say(weights: Path, taken: dict[str, str | None]) -> None:
+    """What was not given, and what it is taken for."""
+    words = ", ".join(f"{name} {value}" for name, value in taken.items() if value is not None)
+    if words:
+        typer.echo(f"by the name of {weights.name}: {words}", err=True)

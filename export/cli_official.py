@@ -14,6 +14,7 @@ import typer
 from export.action import export_action
 from export.cli_foreign import tell
 from export.cli_options import (
+    AlphaPose,
     DarkKernel,
     DecodeOption,
     FlipTest,
@@ -61,6 +62,7 @@ def hrnet(
     decode: DecodeOption = None,
     dark_kernel: DarkKernel = None,
     flip_test: FlipTest = False,
+    alphapose: AlphaPose = False,
     joints: OfficialJoints = None,
     source: Source = None,
     licence: Licence = None,
@@ -90,6 +92,7 @@ def hrnet(
         decode=cast(HeatmapDecode, value_of(decode) or named.decode),
         dark_kernel=dark_kernel,
         flip_test=flip_test,
+        alphapose=alphapose,
         joints=None if joints is None else parse_joints(joints),
         source=given["source"],
         licence=given["licence"],

@@ -179,6 +179,14 @@ OfficialMaxBoxes = Annotated[
     int, typer.Option("--max-boxes", help="Best boxes kept before that, 1 to 300.")
 ]
 OfficialPerson = Annotated[int, typer.Option("--person-class", help="Index of the person.")]
+AlphaPose = Annotated[
+    bool,
+    typer.Option(
+        "--alphapose",
+        help="Weights that AlphaPose trained: RGB less (0.406, 0.457, 0.480), not divided. The file "
+        "cannot be told from one of HRNet's authors.",
+    ),
+]
 Legacy = Annotated[
     bool,
     typer.Option(

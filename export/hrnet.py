@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Official HRNet weights as one ONNX file with its manifest.
 
-Normalisation is HRNet's own and MMPose's (RGB, ImageNet's mean and std, black borders), the box
-grows by 1.25. The network takes any size; which one the weights were trained at, and whether for
-DARK or UDP, the official file names say: ``pose_hrnet_w32_256x192.pth``,
+Normalisation is HRNet's own and MMPose's (RGB, ImageNet's mean and std, black borders), or
+AlphaPose's (RGB less a mean, ``simple_transform.py``), which no file tells apart; the box grows by
+1.25. The network takes any size; which one the weights were trained at, and whether for DARK or
+UDP, the official file names say: ``pose_hrnet_w32_256x192.pth``,
 ``hrnet_w32_coco_256x192_udp-aba0be42_20210220.pth``,
 ``td-hm_hrnet-w32_dark-8xb64-210e_coco-256x192-0e00bf12_20220914.pth``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +41,7 @@ FRONT = InputOptions(
     border=(0, 0, 0),
     size=None,
 )
+ALPHAPOSE_FRONT = dataclasses.replace(FRONT, mean=(0.406, 0.457, 0.480), std=(1.0, 1.0, 1.0))
 EXPANSION = 1.25
 STEP = 32
 """Sides are multiples of what the network makes them smaller by."""
@@ -55,10 +58,16 @@ class HrnetOptions:
     decode: HeatmapDecode
     dark_kernel: int | None = None
     flip_test: bool = False
+    alphapose: bool = False
+    """Trained by AlphaPose, with its pixels."""
     joints: tuple[str, ...] | None = None
     """None: COCO's, for a network of 17."""
     source: str
     licence: str
+
+    @property
+    def front(self) -> InputOptions:
+        return ALPHAPOSE_FRONT if self.alphapose else FRONT
 
     def __post_init__(self) -> None:
         if any(side < STEP or side % STEP for side in self.size):
@@ -108,7 +117,7 @@ def export_hrnet(
     model, manifest = build_graph(network, options)
     from export.torch_model import torch_pose
 
-    reference = torch_pose(network, manifest, FRONT, options.dark_kernel)
+    reference = torch_pose(network, manifest, options.front, options.dark_kernel)
     return finish(
         model, manifest, output,
         reference=reference, precision=precision, gate=gate or GateOptions(),
@@ -128,7 +137,7 @@ def build_graph(network: nn.Module, options: HrnetOptions) -> tuple[onnx.ModelPr
         )
     pose = PoseOptions(
         layout="heatmap",
-        input=FRONT,
+        input=options.front,
         geometry=options.geometry,
         expansion=EXPANSION,
         joints=options.joints or COCO_JOINTS,

@@ -124,8 +124,9 @@ def open_torch(path: Path, manifest: Manifest) -> TorchModel:
     """A checkpoint as ``manifest`` has it, that of a file exported from it.
 
     What a manifest does not say is taken as `python -m export` takes it where it is not told
-    otherwise: a YOLOX's person is class 0 and its pictures are not normalised. Raises SourceError
-    (the file), ConfigError where the manifest is of another network.
+    otherwise: a YOLOX's person is class 0 and its pictures are not normalised, an HRNet's pictures
+    are not AlphaPose's. Raises SourceError (the file), ConfigError where the manifest is of another
+    network.
     """
     from export.hrnet import FRONT as HRNET_FRONT
     from export.yolox import FRONT as YOLOX_FRONT

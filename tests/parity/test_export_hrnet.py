@@ -251,6 +251,19 @@ def test_the_command(checkpoint: Path, tmp_path: Path) -> None:
     assert (written.geometry, written.decode, written.flip_test) == ("udp", "dark", False)
 
 
+def test_pixels_as_alphapose_has_them(checkpoint: Path, tmp_path: Path) -> None:
+    """``simple_transform.py``: RGB / 255, less a number a channel, and no division."""
+    options = dataclasses.replace(OPTIONS, size=(64, 64), alphapose=True)
+    export_hrnet(checkpoint, tmp_path / "p.onnx", options)
+    crops = pictures(3, (64, 64))
+    (found,) = open_model(tmp_path / "p.onnx", task="pose").run(crops)
+    mean = np.array([0.406, 0.457, 0.480]).reshape(3, 1, 1)
+    with torch.no_grad():
+        fed = torch.from_numpy((crops / 255 - mean).astype(np.float32))
+        maps = network(width=4, size=(64, 64))(fed).numpy()
+    assert_same_joints(found, maps, options, least=0.7)
+
+
 def test_what_is_no_checkpoint_leaves_no_file(checkpoint: Path, tmp_path: Path) -> None:
     options = dataclasses.replace(OPTIONS, size=(64, 64))
     text = tmp_path / "a.pth"

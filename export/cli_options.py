@@ -183,8 +183,8 @@ AlphaPose = Annotated[
     bool,
     typer.Option(
         "--alphapose",
-        help="Weights that AlphaPose trained: RGB less (0.406, 0.457, 0.480), not divided. The file "
-        "cannot be told from one of HRNet's authors.",
+        help="Weights that AlphaPose trained: RGB less (0.406, 0.457, 0.480), not divided. They "
+        "cannot be told from those of HRNet's authors.",
     ),
 ]
 Legacy = Annotated[

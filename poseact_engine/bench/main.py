@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from poseact_engine.bench import crop, decode, models, pipeline, pose_nms, track
+from poseact_engine.bench import crop, decode, models, pipeline, pose_nms, precision, track
 from poseact_engine.errors import PoseActError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("crop")(crop.command)
 app.command("letterbox")(crop.letterbox_command)
 app.command("models")(models.command)
 app.command("pipeline")(pipeline.command)
+app.command("precision")(precision.command)
 app.command("track")(track.command)
 app.command("pose-nms")(pose_nms.command)
 

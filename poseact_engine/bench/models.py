@@ -145,7 +145,8 @@ def _load(path: Path) -> ModelFile:
     return ModelFile(path=path, data=data, manifest=manifest)
 
 
-def _backends(text: str) -> list[BackendChoice]:
+def parse_backends(text: str) -> list[BackendChoice]:
+    """Of ``--backends``; ConfigError names those that are known."""
     known = {name: name for name in get_args(BackendChoice) if name != "auto"}
     found = [known.get(word.strip()) for word in text.split(",")]
     if None in found:
@@ -153,7 +154,8 @@ def _backends(text: str) -> list[BackendChoice]:
     return [name for name in found if name is not None]
 
 
-def _numbers(text: str) -> list[int]:
+def parse_numbers(text: str) -> list[int]:
+    """Of ``--threads``; ConfigError for what are no counts."""
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() and int(word) > 0 for word in words):
         raise ConfigError(f"--threads: expected whole numbers, 1 or more, as 1,2, got {text!r}")
@@ -180,8 +182,8 @@ def command(
         files = [_load(path) for path in [*paths, *(models or [])]]
         report = measure(
             files,
-            backends=_backends(backends),
-            threads=_numbers(threads),
+            backends=parse_backends(backends),
+            threads=parse_numbers(threads),
             batch=batch,
             repeats=repeats,
         )

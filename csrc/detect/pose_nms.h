@@ -55,11 +55,11 @@ std::vector<std::uint8_t> suppress_by_oks(const PoseRows& poses, std::span<const
 // prints the criterion as "distance <= eta", its sum grows with likeness, its code takes "> gamma".
 //
 // The paper names no unit for sigma2. Pixels would tie it to the picture's size, so the distance in
-// H_sim is in tenths of the longer side of i's box. The released code (delta1, delta2, mu, gamma for
-// the four) departs from the paper: distances in pixels, exp(-d /
-// sigma2), matches within one pixel, further poses dropped for five joints within 7 px, for a best
-// joint below 0.3 or for a small area; and the poses of a cluster are merged, weighted by score. A
-// track keeps the pose of its own crop, so nothing is merged here.
+// H_sim is in tenths of the longer side of i's box. The released code (delta1, delta2, mu, gamma
+// for the four) departs from the paper: distances in pixels, exp(-d / sigma2), matches within one
+// pixel, further poses dropped for five joints within 7 px, for a best joint below 0.3 or for a
+// small area; and the poses of a cluster are merged, weighted by score. A track keeps the pose of
+// its own crop, so nothing is merged here.
 std::vector<std::uint8_t> suppress_parametric(const PoseRows& poses, std::span<const float> boxes,
                                               const ParametricOptions& options);
 

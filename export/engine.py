@@ -90,8 +90,6 @@ def export_engine(
     Raises ManifestError (the ONNX file), BackendError (TensorRT's reasons), ExportError (the rest).
     """
     check_output(output, onnx)
-    if not output.parent.is_dir():  # said before a long build
-        raise ExportError(f"{output}: expected a folder to write it in, got none")
     data, _, manifest = load_model(onnx)
     file = ModelFile(path=onnx, data=data, manifest=manifest)
     recipe = Recipe(

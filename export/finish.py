@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from export.parity.report import check_report_packages, failed, table, write
 from poseact_engine.backends.base import Model, ModelFile
 from poseact_engine.backends.registry import open_file
 from poseact_engine.errors import ConfigError, ParityError
+from poseact_engine.evaluation.inputs import DataOptions
 from poseact_engine.manifest import Manifest, Precision
 from poseact_engine.manifest_io import AnyManifest
 
@@ -41,6 +43,7 @@ def finish(
     """
     wanted = manifest.precision if precision is None else precision.precision
     bounds = prepare(manifest, wanted, output, gate)
+    _check_not_read(output, [gate.data, *([precision.calibration] if precision else [])])
     check_alike(reference.manifest, manifest)
     inputs = load_inputs(manifest, gate)
     if precision is not None:
@@ -73,3 +76,10 @@ def prepare(
             raise ConfigError(f"--report: expected another file than --output, got {output}")
         check_report_packages(gate.report)
     return bounds_for(manifest.task, precision, gate.bounds, real=bool(gate.data.data))
+
+
+def _check_not_read(output: Path, inputs: Sequence[DataOptions | None]) -> None:
+    """Raises ConfigError where the new file would replace a video, truth or detector."""
+    read = [p for d in inputs if d for p in (*d.data, d.truth, d.detector) if p]
+    if output.resolve() in [p.resolve() for p in read]:
+        raise ConfigError(f"--output: {output} is a file to be read; choose another")

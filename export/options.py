@@ -4,9 +4,38 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from poseact_engine.errors import ExportError
+from poseact_engine.errors import ConfigError, ExportError
+from poseact_engine.manifest import Task
 from poseact_engine.types import COCO_JOINTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointOptions:
+    """What neither a checkpoint nor the manifest of the model made of it says."""
+
+    alphapose: bool = False
+    dark_kernel: int | None = None
+    legacy: bool = False
+    person_class: int = 0
+
+    def check(self, task: Task | None) -> None:
+        """Raises ConfigError for what a checkpoint of ``task`` (None: no checkpoint) has not."""
+        of: dict[str, tuple[bool, Task]] = {
+            "--alphapose": (self.alphapose, "pose"),
+            "--dark-kernel": (self.dark_kernel is not None, "pose"),
+            "--legacy": (self.legacy, "detector"),
+            "--person-class": (self.person_class != 0, "detector"),
+        }
+        if self.dark_kernel is not None and (self.dark_kernel < 3 or self.dark_kernel % 2 == 0):
+            raise ConfigError(
+                f"--dark-kernel: expected an odd number, 3 or more, got {self.dark_kernel}"
+            )
+        for name, (given, fits) in of.items():
+            if given and fits != task:
+                got = "no checkpoint" if task is None else f"one of task {task}"
+                raise ConfigError(f"{name}: expected a checkpoint of task {fits}, got {got}")
 
 
 def require(command: str, **values: object) -> dict[str, str]:

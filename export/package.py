@@ -62,6 +62,8 @@ def check_output(output: Path, source: Path) -> None:
         raise ExportError(f"{output}: expected a file name, got a folder, device or pipe")
     if output.resolve() == source.resolve():
         raise ExportError(f"{output}: is the file to be exported; choose another name for --output")
+    if not output.parent.is_dir():  # said before a long calibration or build
+        raise ExportError(f"{output}: expected a folder to write it in, got none")
 
 
 def write_file(data: bytes, path: Path) -> None:

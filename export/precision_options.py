@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poseact_engine.errors import ExportError
 from poseact_engine.evaluation.inputs import DataOptions
 
 if TYPE_CHECKING:
@@ -104,7 +105,12 @@ def precision_options(
     # Imports much that help has no use for.
     from export.precision import PrecisionOptions, refuse_int8_action
 
-    if precision is PrecisionChoice.fp32 and not (target or calibrate or keep):
+    _check_of_int8(
+        precision,
+        target=target, calibrate=calibrate, calibrate_detector=detector, least_db=least_db,
+        most_kept=None if most_kept == MOST_KEPT else most_kept, keep=keep,
+    )  # fmt: skip
+    if precision is PrecisionChoice.fp32:
         return None
     if task == "action" and precision is PrecisionChoice.int8:
         refuse_int8_action()
@@ -117,3 +123,12 @@ def precision_options(
         most_kept=most_kept,
         keep=keep,
     )
+
+
+def _check_of_int8(precision: PrecisionChoice, **given: object) -> None:
+    """Raises ExportError where options that int8 alone obeys are given without it."""
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    if names and precision is not PrecisionChoice.int8:
+        raise ExportError(
+            f"--precision: expected int8 with {', '.join(names)}, got {precision.value}"
+        )

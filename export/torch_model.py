@@ -21,6 +21,7 @@ from torch import nn
 from export.foreign_model import read_yolox
 from export.front import InputOptions
 from export.heatmap import dark_kernel
+from export.options import CheckpointOptions
 from export.read_maps import mean_of_mirrored, read_maps
 from poseact_engine.backends.base import check_input, check_output
 from poseact_engine.contract import contract_of
@@ -120,29 +121,52 @@ def torch_action(checkpoint: ActionCheckpoint, manifest: ActionManifest) -> Torc
     )
 
 
-def open_torch(path: Path, manifest: Manifest) -> TorchModel:
+def open_torch(
+    path: Path, manifest: Manifest, options: CheckpointOptions | None = None
+) -> TorchModel:
     """A checkpoint as ``manifest`` has it, that of a file exported from it.
 
-    What a manifest does not say is taken as `python -m export` takes it where it is not told
-    otherwise: a YOLOX's person is class 0 and its pictures are not normalised, an HRNet's pictures
-    are not AlphaPose's. Raises SourceError (the file), ConfigError where the manifest is of another
-    network.
+    ``options``: what a manifest does not say; None: as `python -m export` takes it where it is not
+    told otherwise. Raises SourceError (the file), ConfigError where the manifest is of another
+    network or the options do not fit it.
     """
-    from export.hrnet import FRONT as HRNET_FRONT
-    from export.yolox import FRONT as YOLOX_FRONT
-
+    options = options or CheckpointOptions()
+    options.check(manifest.task)
     if isinstance(manifest, PoseManifest):
-        hrnet = load_hrnet(path)
-        _same(path, "joints", len(manifest.joints), hrnet.config.joints)
-        return torch_pose(hrnet, manifest, HRNET_FRONT)
+        return _open_hrnet(path, manifest, options)
     if isinstance(manifest, DetectorManifest):
-        return torch_detector(load_yolox(path), manifest, YOLOX_FRONT, 0)
+        return _open_yolox(path, manifest, options)
     checkpoint = load_checkpoint(path)
     if not isinstance(manifest, ActionManifest):
         raise ConfigError(f"{path}: expected a manifest of a known task, got {manifest.task}")
     for name in ("joints", "classes", "length", "rate", "normalise"):
         _same(path, name, getattr(manifest, name), getattr(checkpoint, name))
     return torch_action(checkpoint, manifest)
+
+
+def _open_hrnet(path: Path, manifest: PoseManifest, options: CheckpointOptions) -> TorchModel:
+    from export.hrnet import ALPHAPOSE_FRONT, FRONT
+
+    network = load_hrnet(path)
+    _same(path, "joints", len(manifest.joints), network.config.joints)
+    if options.dark_kernel is not None and manifest.decode != "dark":
+        raise ConfigError(f"--dark-kernel: expected decode dark, got {manifest.decode}")
+    if manifest.decode == "dark":  # ExportError, before all the work, where it is not known
+        dark_kernel(options.dark_kernel, manifest.height // 4, manifest.width // 4)
+    front = ALPHAPOSE_FRONT if options.alphapose else FRONT
+    return torch_pose(network, manifest, front, options.dark_kernel)
+
+
+def _open_yolox(path: Path, manifest: DetectorManifest, options: CheckpointOptions) -> TorchModel:
+    from export.yolox import FRONT, LEGACY_FRONT
+
+    network, person = load_yolox(path), options.person_class
+    if not 0 <= person < network.config.classes:
+        raise ConfigError(
+            f"--person-class: expected 0 to {network.config.classes - 1}, got {person}"
+        )
+    front = LEGACY_FRONT if options.legacy else FRONT
+    return torch_detector(network, manifest, front, person)
 
 
 def _same(path: Path, what: str, expected: object, got: object) -> None:

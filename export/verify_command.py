@@ -10,6 +10,8 @@ from typing import Annotated, cast
 
 import typer
 
+from export.cli_options import AlphaPose, DarkKernel, Legacy, OfficialPerson
+from export.options import CheckpointOptions
 from export.parity.cli_options import BoundOption, Data, Detector, Report, Truth, gate_options
 from export.parity.compare import Verdict, check_alike, compare, load_inputs
 from export.parity.metrics import bounds_for
@@ -22,6 +24,7 @@ from poseact_engine.engine_file import is_engine_file, read_engine
 from poseact_engine.errors import ConfigError, ParityError
 from poseact_engine.manifest import Manifest, Precision
 from poseact_engine.manifest_io import read_manifest
+from poseact_engine.training.dependency import import_torch
 
 TORCH = frozenset({".pth", ".pt", ".ckpt"})
 _COARSENESS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
@@ -57,12 +60,23 @@ def verify_command(
     detector: Detector = None,
     backend_a: BackendOption = None,
     backend_b: BackendOption = None,
+    alphapose: AlphaPose = False,
+    dark_kernel: DarkKernel = None,
+    legacy: Legacy = False,
+    person_class: OfficialPerson = 0,
     bound: BoundOption = None,
     report: Report = None,
 ) -> None:
-    """Hold model B against model A on the same inputs; exit code 3 past a bound."""
+    """Hold model B against model A on the same inputs; exit code 3 past a bound.
+
+    A checkpoint (of the weights that a model was exported from) is read as the other file's
+    manifest says; what that does not say is given as to the export.
+    """
+    options = CheckpointOptions(
+        alphapose=alphapose, dark_kernel=dark_kernel, legacy=legacy, person_class=person_class
+    )
     gate = gate_options(data, bound, report, truth=truth, detector=detector)
-    verdict = verify(_Side(a, backend_a), _Side(b, backend_b), gate)
+    verdict = verify(_Side(a, backend_a), _Side(b, backend_b), gate, options)
     typer.echo(table(verdict))
     write(verdict, gate)
     if not verdict.passed:
@@ -91,18 +105,24 @@ class _Side:
             else read_manifest(self.path)
         )
 
-    def open(self, manifest: Manifest) -> Model:
+    def open(self, manifest: Manifest, options: CheckpointOptions) -> Model:
         """``manifest``: the file's own; of a checkpoint, which has none, the other file's."""
         if self.is_torch:
-            from export.torch_model import open_torch  # torch is needed for checkpoints alone
+            import_torch()  # torch is needed for checkpoints alone
+            from export.torch_model import open_torch
 
-            return open_torch(self.path, manifest)
+            return open_torch(self.path, manifest, options)
         backend = cast(BackendChoice, self.backend.value)
         return open_model(self.path, task=manifest.task, backend=backend)
 
 
-def verify(a: _Side, b: _Side, gate: GateOptions) -> Verdict:
-    """Raises PoseActError of any kind: files, backends, data, options."""
+def verify(
+    a: _Side, b: _Side, gate: GateOptions, options: CheckpointOptions | None = None
+) -> Verdict:
+    """``options``: of the checkpoint, if one of both is.
+
+    Raises PoseActError of any kind: files, backends, data, options.
+    """
     if a.is_torch and b.is_torch:
         raise ConfigError(
             "verify: expected a model file beside a checkpoint, which does not say what its crops, "
@@ -114,6 +134,8 @@ def verify(a: _Side, b: _Side, gate: GateOptions) -> Verdict:
         raise ConfigError("verify: expected a model file, got none")
     manifests = (first or known, second or known)
     check_alike(*manifests)
+    options = options or CheckpointOptions()
+    options.check(known.task if a.is_torch or b.is_torch else None)
     # What the coarser of both is allowed: an int8 reference is no better than an int8 copy of it.
     precision = max((m.precision for m in manifests), key=_COARSENESS.index)
     bounds = bounds_for(known.task, precision, gate.bounds, real=bool(gate.data.data))
@@ -123,6 +145,6 @@ def verify(a: _Side, b: _Side, gate: GateOptions) -> Verdict:
     with ExitStack() as opened:
         models = []
         for side, manifest in zip((a, b), manifests, strict=True):
-            models.append(side.open(manifest))
+            models.append(side.open(manifest, options))
             opened.callback(models[-1].close)
         return compare(models[0], models[1], inputs, gate, bounds)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,9 +50,9 @@ def parse_bounds(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
         try:
             limit = float(value)
         except ValueError:
-            raise ConfigError(
-                f"--bound: expected METRIC=NUMBER, as median_px=0.05, got {text!r}"
-            ) from None
+            limit = math.nan
+        if not math.isfinite(limit):
+            raise ConfigError(f"--bound: expected METRIC=NUMBER, as median_px=0.05, got {text!r}")
         if found.setdefault(name, limit) != limit:
             raise ConfigError(f"--bound: expected {name} once, got {found[name]:g} and {limit:g}")
     return tuple(found.items())

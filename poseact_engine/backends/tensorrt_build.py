@@ -41,6 +41,11 @@ DEFAULT_PROFILES: dict[Task, tuple[Profile, ...]] = {
 """Batch buckets where none are asked for."""
 
 
+MOST_ITEMS = 1 << 16
+"""Of one batch: far above what memory holds."""
+MOST_WORKSPACE_MIB = 1 << 30
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How an engine is to be built."""
@@ -52,6 +57,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_profiles(self.profiles)
+        if self.workspace_mib is not None and not 1 <= self.workspace_mib <= MOST_WORKSPACE_MIB:
+            raise BackendError(
+                f"--workspace-mib: expected 1 to {MOST_WORKSPACE_MIB}, got {self.workspace_mib}"
+            )
 
 
 def check_profiles(profiles: tuple[Profile, ...]) -> None:
@@ -61,6 +70,9 @@ def check_profiles(profiles: tuple[Profile, ...]) -> None:
         raise BackendError(
             f"batch buckets: expected MIN,OPT,MAX with 1 <= MIN <= OPT <= MAX, got {wrong}"
         )
+    most = max(p[2] for p in profiles)
+    if most > MOST_ITEMS:  # larger ones would wrap to other numbers in TensorRT's 32 bits
+        raise BackendError(f"batch buckets: expected MAX of {MOST_ITEMS} at most, got {most}")
     served = 0
     for least, _, most in sorted(profiles):
         if least > served + 1:

@@ -17,7 +17,10 @@ from poseact_engine.cli.eval_report import (
     write_json,
 )
 from poseact_engine.config import BackendChoice, DeviceChoice, PoseNms
+from poseact_engine.errors import ConfigError
 from poseact_engine.evaluation.walk import Where
+
+MIN_SCORE = 0.2
 
 Truth = Annotated[
     Path, typer.Option("--data", metavar="JSON", help="COCO file that says what is true.")
@@ -32,6 +35,10 @@ MaybeDetector = Annotated[
 Action = Annotated[Path, typer.Option(metavar="FILE", help="Action model, an exported .onnx file.")]
 Nms = Annotated[PoseNms, typer.Option(help="Leave out poses that double a better one.")]
 MinScore = Annotated[float, typer.Option(min=0, max=1, help="Least score of a detector's box.")]
+MaybeMinScore = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help=f"Least score of the detector's boxes [{MIN_SCORE}]."),
+]
 Results = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write what was found, in COCO's format.")
 ]
@@ -81,7 +88,7 @@ def eval_pose(
     images: Images,
     pose: Pose,
     detector: MaybeDetector = None,
-    min_score: MinScore = 0.2,
+    min_score: MaybeMinScore = None,
     nms: Nms = "none",
     results: Results = None,
     json: Json = None,
@@ -96,28 +103,31 @@ def eval_pose(
     from poseact_engine.evaluation.pose_eval import PoseEvalConfig, evaluate_pose
 
     check_outputs([results, json], reads=[data, pose, detector])
+    if detector is None and min_score is not None:
+        raise ConfigError("--min-score: expected a --detector whose boxes it is for, got none")
+    least = MIN_SCORE if min_score is None else min_score
     config = PoseEvalConfig(
         truth=data,
         images=images,
         pose=pose,
         detector=detector,
-        min_score=min_score,
+        min_score=least,
         nms=nms,
         where=Where(backend=backend, device=device, threads=threads),
     )
     with progress("pictures") as show:
         report = evaluate_pose(config, on_progress=show)
-    if results is not None:
-        write_json(report.results, results)
     facts = {
         "data": data.name,
         "pictures": report.pictures,
         "boxes": report.boxes,
         "boxes_of": report.boxes_of,
-        "min_score": min_score if detector is not None else None,
+        "min_score": least if detector is not None else None,
         "nms": report.nms,
     }
     print_scores(report.scores, report, pose, facts, json)
+    if results is not None:
+        write_json(report.results, results)
 
 
 @eval_app.command("detector")
@@ -146,8 +156,6 @@ def eval_detector(
     )
     with progress("pictures") as show:
         report = evaluate_detector(config, on_progress=show)
-    if results is not None:
-        write_json(report.results, results)
     facts = {
         "data": data.name,
         "pictures": report.pictures,
@@ -155,6 +163,8 @@ def eval_detector(
         "min_score": report.min_score,
     }
     print_scores(report.scores, report, detector, facts, json)
+    if results is not None:
+        write_json(report.results, results)
 
 
 @eval_app.command("action")
@@ -179,6 +189,8 @@ def eval_action(
 
     check_outputs([json], reads=[*data, action])
     check_folders(plots, tensorboard)
+    if plots is not None or tensorboard is not None:
+        action_plots.check_packages(tensorboard=tensorboard is not None)
     config = ActionEvalConfig(
         data=tuple(data),
         action=action,
@@ -190,15 +202,15 @@ def eval_action(
     )
     with progress("windows") as show:
         report = evaluate_action(config, on_progress=show)
-    if plots is not None or tensorboard is not None:
-        pictures = action_plots.plots(report.scores)
-        if plots is not None:
-            action_plots.write_plots(pictures, plots)
-        if tensorboard is not None:
-            action_plots.write_tensorboard(report.scores, pictures, tensorboard)
     facts = {
         "data": [path.name for path in data],
         "split": report.split,
         "sequences": report.sequences,
     }
     print_action(report, action, facts, json)
+    if plots is not None or tensorboard is not None:
+        pictures = action_plots.plots(report.scores)
+        if plots is not None:
+            action_plots.write_plots(pictures, plots)
+        if tensorboard is not None:
+            action_plots.write_tensorboard(report.scores, pictures, tensorboard)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -69,11 +70,20 @@ def progress(what: str) -> Iterator[OnProgress]:
 
 
 def write_json(content: Any, path: Path) -> None:
+    """Whole or not at all: a file that was there stays where the new one cannot be written."""
     text = json.dumps(content, allow_nan=False) + "\n"
+    is_plain = path.is_file() or not path.exists()  # a device or a pipe is written to itself
+    final = path.resolve() if is_plain else path  # behind a link
+    target = final.with_name(f".{os.getpid()}.tmp") if is_plain else path
     try:
-        path.write_text(text, encoding="utf-8")
+        target.write_text(text, encoding="utf-8")
+        if is_plain:
+            target.replace(final)
     except OSError as error:
         raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        if is_plain:
+            target.unlink(missing_ok=True)
 
 
 def print_scores(
@@ -86,7 +96,6 @@ def print_scores(
     """COCO's figures as a table, and everything as JSON where asked for."""
     values = asdict(scores)
     plain = {name: None if math.isnan(value) else value for name, value in values.items()}
-    _write_all(report, model, {**facts, "scores": plain}, json_file)
     table = Table(box=None, padding=(0, 1, 0, 0))  # twelve columns in 80 characters
     for name in values:
         table.add_column(_coco_name(name), justify="right")
@@ -94,6 +103,7 @@ def print_scores(
     console = _console()
     console.print(_title(report, model, facts), soft_wrap=True, highlight=False)
     console.print(table)
+    _write_all(report, model, {**facts, "scores": plain}, json_file)
 
 
 def print_action(
@@ -101,7 +111,6 @@ def print_action(
 ) -> None:
     """Figures per class and source and the confusion matrix; and everything as JSON."""
     scores = report.scores
-    _write_all(report, model, {**facts, "scores": scores.as_json()}, json_file)
     console = _console()
     console.print(_title(report, model, facts), soft_wrap=True, highlight=False)
     console.print(
@@ -113,6 +122,7 @@ def print_action(
     )
     console.print(_class_table(scores))
     console.print(_confusion_table(scores))
+    _write_all(report, model, {**facts, "scores": scores.as_json()}, json_file)
 
 
 def _console() -> Console:

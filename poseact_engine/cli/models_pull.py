@@ -21,7 +21,7 @@ from rich.progress import (
 
 from poseact_engine.errors import DependencyError, ManifestError, PoseActError
 from poseact_engine.manifest_io import read_manifest
-from poseact_engine.zoo.folder import models_folder
+from poseact_engine.zoo.folder import models_folder, record_path
 from poseact_engine.zoo.http import Network
 from poseact_engine.zoo.official import ENTRIES
 from poseact_engine.zoo.pull import pull
@@ -100,6 +100,11 @@ def _export(entry: Entry, weights: Path, output: Path) -> None:
         raise DependencyError(f"{error}; {later}") from error
     except PoseActError:
         typer.echo(later, err=True)
+        typer.echo(
+            f"if {weights.name} itself is wrong: delete it and {record_path(weights).name}, which "
+            "another download must equal, and pull again",
+            err=True,
+        )
         raise
     if isinstance(code, int) and code:  # typer returns what an Exit carries
         typer.echo(later, err=True)

@@ -19,6 +19,13 @@ _DARK = 0.6
 """Share of a row from which white text reads better than black."""
 
 
+def check_packages(*, tensorboard: bool) -> None:
+    """Raises DependencyError, before the work, for packages that plots (and TensorBoard) need."""
+    _import_figure()
+    if tensorboard:
+        _import_tensorboard()
+
+
 def plots(scores: ActionScores) -> dict[str, bytes]:
     """Name to PNG: ``confusion``, ``classes``, ``calibration``. DependencyError: no matplotlib."""
     drawings: dict[str, Callable[[Any, ActionScores], None]] = {
@@ -45,14 +52,7 @@ def write_plots(pictures: dict[str, bytes], folder: Path) -> list[Path]:
 
 def write_tensorboard(scores: ActionScores, pictures: dict[str, bytes], folder: Path) -> None:
     """Scalars and pictures of step 0 as a TensorBoard event file in ``folder``."""
-    try:
-        from tensorboard.compat.proto import summary_pb2  # type: ignore[import-untyped]
-        from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
-        from tensorboard.summary.writer.event_file_writer import (  # type: ignore[import-untyped]
-            EventFileWriter,
-        )
-    except ImportError as error:
-        raise DependencyError(f"tensorboard cannot be imported ({error}); {_INSTALL}") from error
+    summary_pb2, Event, EventFileWriter = _import_tensorboard()
     values = [
         summary_pb2.Summary.Value(tag=f"eval/{tag}", simple_value=value)
         for tag, value in _scalars(scores).items()
@@ -74,6 +74,26 @@ def write_tensorboard(scores: ActionScores, pictures: dict[str, bytes], folder: 
         raise SinkError(f"{folder}: cannot be written to: {error.strerror}") from error
 
 
+def _import_figure() -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise DependencyError(f"matplotlib cannot be imported ({error}); {_INSTALL}") from error
+    return Figure
+
+
+def _import_tensorboard() -> tuple[Any, Any, Any]:
+    try:
+        from tensorboard.compat.proto import summary_pb2  # type: ignore[import-untyped]
+        from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
+        from tensorboard.summary.writer.event_file_writer import (  # type: ignore[import-untyped]
+            EventFileWriter,
+        )
+    except ImportError as error:
+        raise DependencyError(f"tensorboard cannot be imported ({error}); {_INSTALL}") from error
+    return summary_pb2, Event, EventFileWriter
+
+
 def _scalars(scores: ActionScores) -> dict[str, float]:
     per_class = {
         f"{column}/{name}": float(values[c])
@@ -90,12 +110,8 @@ def _scalars(scores: ActionScores) -> dict[str, float]:
 
 
 def _png(draw: Callable[[Any, ActionScores], None], scores: ActionScores) -> bytes:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyError(f"matplotlib cannot be imported ({error}); {_INSTALL}") from error
     # A figure of its own: pyplot would keep it, and choose a window system.
-    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    figure = _import_figure()(figsize=(6.4, 5.2), layout="constrained")
     draw(figure.add_subplot(), scores)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=_DPI)

@@ -25,7 +25,7 @@ from poseact_engine.errors import (
     ShapeError,
     SourceError,
 )
-from poseact_engine.evaluation.coco_file import read_coco
+from poseact_engine.evaluation.coco_file import is_joints, read_coco
 from poseact_engine.types import COCO_JOINTS
 
 ResultRow = dict[str, Any]
@@ -138,11 +138,13 @@ class PoseEvaluation(_Truth):
                 f" got {', '.join(self.file.joints) or 'none'}"
             )
         for person in self.file.annotations():
-            joints = person.get("keypoints", ())
-            if len(joints) != 3 * len(COCO_JOINTS) or "num_keypoints" not in person:
+            joints = person.get("keypoints", [])
+            fits = is_joints(joints) and len(joints) == 3 * len(COCO_JOINTS)
+            if not fits or "num_keypoints" not in person:
+                got = len(joints) if is_joints(joints) else f"{joints!r:.40}"
                 raise SourceError(
                     f"{path}: expected num_keypoints and {3 * len(COCO_JOINTS)} keypoints of every "
-                    f"person, got {len(joints)} of one in picture {person['image_id']}"
+                    f"person, got {got} of one in picture {person['image_id']}"
                 )
 
     def scores(

@@ -130,7 +130,12 @@ def _is_box(value: Any) -> bool:
     return ok and min(value[2:]) >= 0
 
 
-def _is_joints(value: Any) -> bool:
+def _is_area(value: Any) -> bool:
+    return _is_number(value) and value >= 0
+
+
+def is_joints(value: Any) -> bool:
+    """Whether a value read from JSON is a list of x, y, v a joint."""
     return isinstance(value, list) and len(value) % 3 == 0 and all(map(_is_number, value))
 
 
@@ -182,9 +187,9 @@ def _check_annotations(annotations: list[dict[str, Any]], ids: set[int], person:
         _require(annotation, where, "category_id", "a whole number", _is_id)
         if annotation["category_id"] == person:
             _require(annotation, where, "bbox", "four numbers, x y width height", _is_box)
-            _require(annotation, where, "area", "a number", _is_number)
+            _require(annotation, where, "area", "a number, 0 or more", _is_area)
             _require(annotation, where, "iscrowd", "0 or 1", lambda v: v in (0, 1))
             if "num_keypoints" in annotation:
                 _require(annotation, where, "num_keypoints", "a whole number", _is_id)
             if annotation.get("num_keypoints", 0):
-                _require(annotation, where, "keypoints", "numbers, x y v a joint", _is_joints)
+                _require(annotation, where, "keypoints", "numbers, x y v a joint", is_joints)

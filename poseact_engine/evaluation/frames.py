@@ -51,6 +51,8 @@ def read_pictures(paths: Sequence[Path], *, per_video: int) -> Iterator[Picture]
 
 def _read(path: Path, most: int) -> Iterator[Picture]:
     is_image = path.suffix.lower() in IMAGES
+    if is_image and _is_cut_off(path):
+        raise SourceError(f"{path}: expected a whole JPEG, got one without its end; fetch it again")
     total = 1 if is_image else open_source(path).info.get("frames") or most
     every = max(1, total // most)
     reader = open_source(path, SourceConfig(every=every, max_frames=most))
@@ -67,6 +69,23 @@ def _read(path: Path, most: int) -> Iterator[Picture]:
             raise SourceError(f"{path}: {reader.error or 'expected pictures, got none'}")
     finally:
         reader.stop()
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether a file is only the beginning of a JPEG. FFmpeg's decoder makes up the rest without a
+    word, and what is measured on it is wrong without a word; its other decoders refuse."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False  # whoever opens it says why
+    if not data.startswith(b"\xff\xd8\xff"):
+        return False
+    at = 2
+    # Over the segments in front of the picture: a thumbnail in one of them has an end of its own.
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] not in (b"\xda", b"\xd9"):
+        is_filling = data[at + 1 : at + 2] == b"\xff"
+        at += 1 if is_filling else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return b"\xff\xd9" not in data[at:]
 
 
 def batches(items: Iterable[Picture], size: int) -> Iterator[list[Picture]]:

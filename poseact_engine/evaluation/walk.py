@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from poseact_engine.backends.base import Model
 from poseact_engine.backends.registry import open_model
 from poseact_engine.config import BackendChoice, DeviceChoice
+from poseact_engine.config_checks import check_count
 from poseact_engine.errors import BackendError, SourceError
 from poseact_engine.evaluation.coco_file import CocoFile, PictureEntry
 from poseact_engine.evaluation.frames import batches, read_pictures
@@ -34,6 +35,10 @@ class Where:
     device: DeviceChoice = "auto"
     threads: int | None = None
     """CPU threads for inference; None: as many as this process may use."""
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            check_count("where", threads=self.threads)
 
     def open(self, path: Path, task: Task) -> Model:
         return open_model(

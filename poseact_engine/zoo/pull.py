@@ -26,6 +26,8 @@ from poseact_engine.zoo.registry import Entry
 BY_HAND = "placed by hand"
 # torch.save has written a zip archive since 1.6, a pickle of protocol 2 before.
 CHECKPOINT_STARTS = (b"PK\x03\x04", b"\x80\x02")
+# ONNX files start with their first field, the IR version: protobuf's tag of field 1, a varint.
+ONNX_STARTS = (b"\x08",)
 
 
 def pull(entry: Entry, folder: Path, network: Network | None, watcher: Watcher) -> Path:
@@ -82,7 +84,7 @@ def _fetch(entry: Entry, folder: Path, network: Network, watcher: Watcher) -> No
                 _unpack(entry, part.path, file)
                 part.discard()
             else:
-                _expect_checkpoint(entry, part.path)
+                _expect_start(entry, part.path)
                 sha256, _ = verify(entry, part.path, read_record(file))
                 part.finish()
                 _remember(file, sha256, url)
@@ -91,13 +93,14 @@ def _fetch(entry: Entry, folder: Path, network: Network, watcher: Watcher) -> No
             raise
 
 
-def _expect_checkpoint(entry: Entry, path: Path) -> None:
+def _expect_start(entry: Entry, path: Path) -> None:
+    """Raises SourceError for what no weights start with: it must not be recorded as the first."""
+    is_onnx = entry.file.endswith(".onnx")
     with path.open("rb") as file:
         start = file.read(4)
-    if not start.startswith(CHECKPOINT_STARTS):
-        raise SourceError(
-            f"{entry.file}: expected a torch checkpoint, got a file that starts {start!r}"
-        )
+    if not start.startswith(ONNX_STARTS if is_onnx else CHECKPOINT_STARTS):
+        kind = "an ONNX file" if is_onnx else "a torch checkpoint"
+        raise SourceError(f"{entry.file}: expected {kind}, got a file that starts {start!r}")
 
 
 def _unpack(entry: Entry, archive: Path, file: Path) -> None:
@@ -105,6 +108,7 @@ def _unpack(entry: Entry, archive: Path, file: Path) -> None:
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         _extract(entry, archive, temporary)
+        _expect_start(entry, temporary)
         sha256, _ = verify(entry, temporary, read_record(file))
         temporary.replace(file)
     except PoseActError:

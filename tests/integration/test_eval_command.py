@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from poseact_engine.cli.eval import eval_app
-from poseact_engine.errors import PoseActError
+from poseact_engine.errors import DependencyError, PoseActError, SinkError
 from poseact_engine.manifest_io import read_manifest
 from tests.coco_files import person, write_truth
 from tests.models import make_action, make_detector, make_pose
@@ -137,6 +138,7 @@ def test_what_a_user_does_wrong_is_one_line(world: dict[str, str], tmp_path: Pat
         ("pose", {**pose, "json": world["data"]}, "is read, or written twice"),
         ("pose", {**pose, "json": "x", "results": "x"}, "is read, or written twice"),
         ("pose", {**pose, "json": tmp_path / "no" / "f"}, "expected an existing folder"),
+        ("pose", {**pose, "min-score": 0.5}, "--min-score: expected a --detector"),
         ("pose", {**pose, "device": "cuda", "backend": "onnxruntime"}, "got 'cuda'"),
         ("action", {"data": world["data"], "action": world["action"]}, "NumPy .npz of keypoints"),
         (
@@ -151,6 +153,56 @@ def test_what_a_user_does_wrong_is_one_line(world: dict[str, str], tmp_path: Pat
         assert isinstance(error, PoseActError), (command, options, error)
         assert message in str(error)
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("module", "option"),
+    [("matplotlib.figure", "plots"), ("tensorboard.compat.proto", "tensorboard")],
+)
+def test_a_missing_package_is_said_before_the_work(
+    module: str,
+    option: str,
+    world: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    # No data is there, and nothing asked for it yet.
+    options = {"data": tmp_path / "no.npz", "action": world["action"], option: tmp_path / "out"}
+    error = run("action", **options).exception
+    assert isinstance(error, DependencyError), error
+    assert "poseact-engine[eval]" in str(error)
+
+
+def test_an_output_that_cannot_be_written_costs_neither_scores_nor_an_older_file(
+    world: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_text
+
+    def run_full(path: Path, text: str, **options: Any) -> int:
+        write(path, text[: len(text) // 2], **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    files = {"json": tmp_path / "f.json", "results": tmp_path / "r.json"}
+    for file in files.values():
+        file.write_text("of yesterday")
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(Path, "write_text", run_full)
+    done = run("detector", **pick(world, "data", "images", "detector"), **files)
+    assert isinstance(done.exception, SinkError)
+    assert "f.json: cannot be written: No space left" in str(done.exception)
+    assert "100.0" in done.stdout
+    assert [f.read_text() for f in files.values()] == ["of yesterday"] * 2
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_link_to_a_file_stays_one(world: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link, file = tmp_path / "f.json", tmp_path / "there" / "g.json"
+    link.symlink_to(file)
+    good("detector", **pick(world, "data", "images", "detector"), json=link)
+    assert link.is_symlink()
+    assert json.loads(file.read_text())["task"] == "detector"
 
 
 def test_the_real_command_line(world: dict[str, str], tmp_path: Path) -> None:

@@ -192,6 +192,20 @@ def test_without_torch_the_weights_are_kept_and_the_command_is_said(tmp_path: Pa
     assert (folder / "pose_hrnet_w32_256x192.pth").exists()
 
 
+def test_a_first_download_that_is_no_model_can_be_got_rid_of(sdk: bytes, tmp_path: Path) -> None:
+    wrong = archive({"x/end2end.onnx": b"\x08 starts as ONNX files do"})
+    with FileServer([serve(wrong)]) as server:
+        code, _, err = models(tmp_path, "pull", NAME, "--mirror", server.url)
+    assert code == 2
+    record = f"{ENTRY.file}.record.json"
+    assert f"if {ENTRY.file} itself is wrong: delete it and {record}" in err
+    for name in (ENTRY.file, record):
+        (tmp_path / name).unlink()
+    with FileServer([serve(sdk)]) as server:
+        code, _, err = models(tmp_path, "pull", NAME, "--mirror", server.url, "--no-export")
+    assert code == 0, err
+
+
 def test_a_pull_that_was_broken_off_goes_on(sdk: bytes, tmp_path: Path) -> None:
     slow = serve(sdk, chunk=4096, pause_s=0.1)
     with FileServer([slow, serve(sdk)]) as server:

@@ -165,6 +165,7 @@ def test_int8_for_cpus_is_refused(toolkit: Toolkit, tmp_path: Path) -> None:
         (((1, 4, 2),), "expected MIN,OPT,MAX"),
         (((2, 4, 8),), "none that serves 1"),
         (((1, 1, 2), (4, 4, 8)), "none that serves 3"),
+        (((1, 1, (1 << 32) + 1),), "65536 at most"),  # 1 in TensorRT's 32 bits
     ],
 )
 def test_buckets_with_gaps_are_refused(profiles: Any, message: str) -> None:
@@ -209,6 +210,8 @@ def test_the_command(toolkit: Toolkit, tmp_path: Path) -> None:
         (["-o", "x", "--gpu", "86"], ExportError, "--gpu: expected names"),
         (["-o", "x", "--gpu", "sm_86", "--batch", "1,4"], ExportError, "--batch: expected MIN"),
         (["-o", "x", "--gpu", "sm_86", "--batch", "1,4,x"], ExportError, "--batch: expected MIN"),
+        (["-o", "x", "--gpu", "sm_86", "--batch", "1,1,3000000000"], BackendError, "at most"),
+        (["-o", "x", "--gpu", "sm_86", "--workspace-mib", "9" * 14], BackendError, "workspace-mib"),
         (["-o", "x", "--gpu", "sm_86", "--timing-cache", "t"], BackendError, "no timing cache"),
         (["-o", "x", "--flavour", "lean"], ExportError, "--flavour: expected"),
     ],

@@ -22,6 +22,7 @@ from poseact_engine.errors import BackendError, ConfigError, ManifestError, Sour
 from poseact_engine.evaluation.coco import DetectorEvaluation, PoseEvaluation
 from poseact_engine.evaluation.detector_eval import DetectorEvalConfig, evaluate_detector
 from poseact_engine.evaluation.pose_eval import PoseEvalConfig, evaluate_pose
+from poseact_engine.evaluation.walk import Where
 from poseact_engine.types import COCO_JOINTS
 from tests.coco_files import PERSON, person, write_truth
 from tests.models import STANDING, make_bright_detector, make_detector, make_pose
@@ -254,6 +255,12 @@ def test_pictures_that_cannot_be_read_say_so(two: tuple[Path, Path], tmp_path: P
     (images / "b.png").write_text("no picture")
     with pytest.raises(SourceError, match=r"b\.png"):
         evaluate_pose(PoseEvalConfig(truth=truth, images=images, pose=pose))
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads_are_counted_from_one(threads: int) -> None:
+    with pytest.raises(ConfigError, match=r"where\.threads: expected"):
+        Where(threads=threads)
 
 
 def test_true_boxes_of_nobody_are_an_error(tmp_path: Path) -> None:

@@ -200,6 +200,49 @@ def test_verify_of_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
+@pytest.mark.needs_torch
+@pytest.mark.usefixtures("one_torch_thread")
+def test_verify_of_a_checkpoint_is_told_what_the_export_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """AlphaPose's pixels and DARK's kernel stand in no manifest; maps of 16 x 16 have no usual."""
+    import torch
+
+    from export.hrnet import HrnetOptions, build_graph
+    from poseact_engine.training.models.hrnet import Hrnet, HrnetConfig
+
+    torch.manual_seed(0)
+    network = Hrnet(HrnetConfig(width=8)).eval()
+    weights, output = tmp_path / "a.pth", tmp_path / "a.onnx"
+    torch.save(network.state_dict(), weights)
+    options = HrnetOptions(
+        size=(64, 64), geometry="default", decode="dark", dark_kernel=3, alphapose=True,
+        source="random", licence="none",
+    )  # fmt: skip
+    write_model(*build_graph(network, options), output)
+    both, told = ["verify", weights, output], ["--dark-kernel", "3", "--alphapose"]
+    assert _main([*both, *told]) == 0
+    assert _main([*both, *told[:2]]) == 3  # HRNet's pixels
+    for arguments, words in (
+        ([*both], "--dark-kernel: expected the Gaussian's cells"),
+        ([*both, *told, "--legacy"], "--legacy: expected a checkpoint of task detector"),
+        ([*both, "--dark-kernel", "4"], "expected an odd number"),
+        (["verify", output, output, "--alphapose"], "got no checkpoint"),
+    ):
+        capsys.readouterr()
+        assert _main(arguments) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_verify_of_a_checkpoint_without_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "export.torch_model", raising=False)
+    assert _main(["verify", tmp_path / "a.pth", make_pose(tmp_path / "a.onnx")]) == 2
+    assert "poseact-engine[train]" in capsys.readouterr().err
+
+
 @pytest.mark.needs_openvino
 def test_verify_on_two_backends(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     foreign = foreign_heatmap(tmp_path / "f.onnx", POSE_SIZE, joints=17)

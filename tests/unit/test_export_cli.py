@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 
 from export.options import parse_border, parse_iou, parse_joints, parse_number, parse_size
 from export.package import check_output, write_model
+from export.precision_options import PrecisionChoice, TargetChoice, precision_options
 from poseact_engine.cli.models import models_app
 from poseact_engine.errors import ExportError
 from poseact_engine.manifest_io import read_manifest
@@ -84,7 +86,7 @@ def test_errors_name_the_file_or_the_option(tmp_path: Path) -> None:
     assert_one_error(export("detector", *DETECTOR, "--layout", "ssd"), "ssd")
     foreign = foreign_yolox(tmp_path / "f.onnx", (64, 96), classes=3)
     nowhere = export("detector", "--onnx", foreign, "-o", tmp_path / "no/d.onnx", *DETECTOR)
-    assert_one_error(nowhere, "cannot write")
+    assert_one_error(nowhere, "expected a folder to write it in")
     assert [p.name for p in tmp_path.iterdir()] == ["f.onnx"]
 
 
@@ -136,10 +138,41 @@ def test_the_foreign_file_and_devices_are_never_replaced(tmp_path: Path) -> None
     for target in (pipe, tmp_path):
         with pytest.raises(ExportError, match="got a folder, device or pipe"):
             check_output(target, foreign)
+    with pytest.raises(ExportError, match="expected a folder to write it in"):
+        check_output(tmp_path / "none" / "new.onnx", foreign)  # before the work, not after it
     check_output(tmp_path / "new.onnx", foreign)
     result = export("pose", "--onnx", foreign, "-o", foreign, *POSE)
     assert_one_error(result, "is the file to be exported")
     assert foreign.read_bytes() == b"mine"
+
+
+def test_what_an_export_reads_is_never_replaced(tmp_path: Path) -> None:
+    detector = make_detector(tmp_path / "d.onnx", [(0, 0, 9, 9)])
+    before = detector.read_bytes()
+    foreign = foreign_heatmap(tmp_path / "f.onnx", (64, 48), joints=3)
+    picture = ["--data", str(tmp_path / "none.png"), "--detector", str(detector)]
+    result = export("pose", "--onnx", foreign, "-o", detector, *POSE, *picture)
+    assert_one_error(result, "is a file to be read")
+    assert detector.read_bytes() == before
+
+
+@pytest.mark.parametrize("precision", [PrecisionChoice.fp32, PrecisionChoice.fp16])
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"target": TargetChoice.cpu}, "--target"),
+        ({"calibrate": [Path("v.mp4")]}, "--calibrate"),
+        ({"detector": Path("d.onnx")}, "--calibrate-detector"),
+        ({"least_db": 30.0}, "--least-db"),
+        ({"most_kept": 0.3}, "--most-kept"),
+        ({"keep": "conv"}, "--keep"),
+    ],
+)
+def test_options_of_int8_are_not_taken_in_silence(
+    precision: PrecisionChoice, given: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(ExportError, match=f"int8 with {name}, got {precision.value}"):
+        precision_options(precision, **given)
 
 
 def test_same_weights_give_the_same_file(tmp_path: Path) -> None:

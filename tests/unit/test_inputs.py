@@ -74,6 +74,33 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         list(read_pictures([tmp_path / "text.png"], per_video=1))
 
 
+def jpeg(value: int) -> bytes:
+    """Noise, so that half the file is half the picture."""
+    noise = np.random.default_rng(value).integers(0, 255, (128, 96, 3), dtype=np.uint8)
+    return bytes(cv2.imencode(".jpg", noise)[1])
+
+
+def with_thumbnail(picture: bytes) -> bytes:
+    """A whole JPEG, its end mark included, in a segment of another, behind a filling byte."""
+    inside = b"Exif\0\0" + jpeg(2)
+    return (
+        picture[:2] + b"\xff\xff\xe1" + (len(inside) + 2).to_bytes(2, "big") + inside + picture[2:]
+    )
+
+
+@pytest.mark.parametrize("content", [jpeg(1), with_thumbnail(jpeg(1))], ids=["plain", "thumbnail"])
+def test_a_jpeg_without_its_end_is_refused(content: bytes, tmp_path: Path) -> None:
+    # FFmpeg fills up what is missing and reports no fault.
+    path = tmp_path / "a.jpg"
+    for whole in (content, content + b"behind the end"):
+        path.write_bytes(whole)
+        assert [p.name for p in read_pictures([path], per_video=1)] == ["a.jpg"]
+    for cut in (len(content) - 2, len(content) - 4000, 40):
+        path.write_bytes(content[:cut])
+        with pytest.raises(SourceError, match=r"a\.jpg: expected a whole JPEG"):
+            list(read_pictures([path], per_video=1))
+
+
 def test_true_boxes_are_edges_without_crowds(tmp_path: Path) -> None:
     path = coco(tmp_path / "t.json", {"a.png": [[10, 20, 30, 40]], "b.png": []})
     found = true_boxes(path)

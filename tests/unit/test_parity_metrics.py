@@ -76,7 +76,7 @@ def test_text_of_bounds() -> None:
         ("median_px", 0.05),
         ("oks_mean", 0.1),
     )
-    for text in ("median_px", "median_px=", "median_px=a", "=", ""):
+    for text in ("median_px", "median_px=", "median_px=a", "median_px=nan", "=", ""):
         with pytest.raises(ConfigError, match="METRIC=NUMBER"):
             parse_bounds([text])
     with pytest.raises(ConfigError, match="median_px once, got 1 and 2"):

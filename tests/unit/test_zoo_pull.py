@@ -166,6 +166,8 @@ def damaged() -> bytes:
         (archive({"a/end2end.onnx": MODEL, "b/end2end.onnx": MODEL}), "got 2 of 15 bytes"),
         (archive({"end2end.onnx": MODEL})[:-30], "expected a zip archive with end2end.onnx"),
         (b"no archive", "expected a zip archive with end2end.onnx"),
+        # Recorded, it would be the first download, which all later ones must equal.
+        (archive({"end2end.onnx": b"<Error>"}), "expected an ONNX file, got a file that starts"),
         (encrypted(), "is encrypted"),
         (damaged(), "expected a zip archive with end2end.onnx"),
     ],

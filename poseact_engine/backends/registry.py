@@ -11,6 +11,7 @@ from pathlib import Path
 
 from poseact_engine.backends.base import BackendEntry, Model, ModelFile, OpenOptions
 from poseact_engine.config import BackendChoice, DeviceChoice
+from poseact_engine.config_checks import check_count
 from poseact_engine.engine_file import is_engine_file, load_engine
 from poseact_engine.errors import BackendError, DependencyError
 from poseact_engine.manifest import Task
@@ -135,7 +136,7 @@ def open_model(
 
     An engine file is for the TensorRT backend alone, which `auto` then means. ``threads``: CPU
     threads for inference, None for as many as this process may use. Raises ManifestError (the
-    file), BackendError (backend or device), DependencyError (package).
+    file), BackendError (backend or device), DependencyError (package), ConfigError (threads).
     """
     path = Path(path)
     is_engine = is_engine_file(path)
@@ -159,6 +160,8 @@ def open_file(
     threads: int | None = None,
 ) -> Model:
     """As :func:`open_model`, of a file that was read already."""
+    if threads is not None:
+        check_count("open_model", threads=threads)
     entry = _choose(backend, device)
     options = OpenOptions(
         device=entry.devices[0] if device == "auto" else device,

@@ -7,6 +7,7 @@ find a bright dot in them: without that, heat maps are flat and their arg max sa
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine.evaluation.made import made_pictures
+from poseact_engine.types import COCO_JOINTS
 
 if TYPE_CHECKING:
     from poseact_engine.training.models.hrnet import Hrnet
@@ -102,13 +104,30 @@ def _fit(
     return found[:-1].astype(np.float32), float(found[-1])
 
 
-def write_pictures(folder: Path, pictures: NDArray[np.uint8]) -> Path:
-    """Each as a PNG of the folder."""
+def write_pictures(folder: Path, pictures: NDArray[np.uint8], expansion: float) -> Path:
+    """Each as a PNG of the folder, and the COCO JSON (returned) whose boxes make them the crops."""
     from poseact_engine.bench.harness import need
 
     cv2 = need("cv2", "opencv-python-headless")
     folder.mkdir()
+    images, people = [], []
+    height, width = SIZE
+    w, h = width / expansion, height / expansion
     for number, picture in enumerate(pictures):
+        name = f"{number:03}.png"
         bgr = np.ascontiguousarray(picture.transpose(1, 2, 0)[:, :, ::-1])
-        cv2.imwrite(str(folder / f"{number:03}.png"), bgr)
-    return folder
+        cv2.imwrite(str(folder / name), bgr)
+        images.append({"id": number, "file_name": name, "width": width, "height": height})
+        box = [(width - w) / 2, (height - h) / 2, w, h]
+        joints = [width / 2, height / 2, 2] * len(COCO_JOINTS)
+        people.append(
+            {"id": number, "image_id": number, "category_id": 1, "bbox": box, "area": w * h,
+             "iscrowd": 0, "keypoints": joints, "num_keypoints": len(COCO_JOINTS)}
+        )  # fmt: skip
+    person = {"id": 1, "name": "person", "keypoints": list(COCO_JOINTS)}
+    truth = folder / "truth.json"
+    truth.write_text(
+        json.dumps({"images": images, "annotations": people, "categories": [person]}),
+        encoding="utf-8",
+    )
+    return truth

@@ -24,7 +24,8 @@ from poseact_engine.evaluation.inputs import DataOptions
 
 CALIBRATED, COMPARED = 32, 64
 ALL_IN_INT8 = 0.0
-"""An HRNet-W32 needs no layer in fp32, and the search for them takes minutes."""
+"""The speed of int8 throughout: which layers random weights would need in fp32 says nothing of
+trained ones."""
 
 
 def make_files(width: int, folder: Path) -> list[ModelFile]:
@@ -42,7 +43,8 @@ def make_files(width: int, folder: Path) -> list[ModelFile]:
     )
     model, manifest = build_graph(make_network(width), options)
     pictures, _ = dotted_pictures(CALIBRATED, seed=1)
-    calibration = DataOptions(data=(write_pictures(folder / "calibration", pictures),))
+    truth = write_pictures(folder / "calibration", pictures, manifest.expansion)
+    calibration = DataOptions(data=(truth.parent,), truth=truth)
     files = []
     for precision in (
         PrecisionOptions(precision="fp32"),

@@ -87,7 +87,8 @@ def _backend(entry: BackendEntry, owners: Owners, *, has_gpu: bool) -> dict[str,
     found = [d for module in entry.modules for d in owners.get(module, [])]
     names = dict.fromkeys(RUNTIMES.get(entry.name, found))
     packages = {d: v for d in names if (v := _installed(d)) is not None}
-    providers, error = _providers() if entry.name == "onnxruntime" and packages else ([], None)
+    probe = PROBES.get(entry.name) if packages else None
+    providers, error = probe() if probe is not None else ([], None)
     has_device = has_gpu or "cpu" in entry.devices
     return {
         "packages": packages,
@@ -105,6 +106,20 @@ def _providers() -> tuple[list[str], str | None]:
         return list(runtime.get_available_providers()), None
     except Exception as error:  # a broken installation fails in ways of its own
         return [], f"{type(error).__name__}: {error}"
+
+
+def _openvino() -> tuple[list[str], str | None]:
+    from poseact_engine.backends.openvino import import_openvino
+
+    try:
+        import_openvino()
+    except Exception as error:  # see _providers
+        return [], f"{type(error).__name__}: {error}"
+    return [], None
+
+
+PROBES = {"onnxruntime": _providers, "openvino": _openvino}
+"""Backends that are imported, since a package that is there may be broken."""
 
 
 def _extra(name: str, owners: Owners) -> dict[str, Any]:

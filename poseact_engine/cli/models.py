@@ -17,6 +17,7 @@ from rich.table import Table
 from poseact_engine.cli.models_check import check_command
 from poseact_engine.cli.models_pull import export_line, pull_command
 from poseact_engine.contract import describe
+from poseact_engine.engine_file import is_engine_file, read_engine
 from poseact_engine.manifest import Task
 from poseact_engine.manifest_io import load_model, to_json
 from poseact_engine.zoo.folder import models_folder
@@ -76,7 +77,7 @@ def info(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> None:
-    """Print the manifest of a model file, its inputs and its outputs; or what is known of a name.
+    """Print the manifest of a model or engine file and what belongs to it, or what a name means.
 
     The file is checked as the engine would: manifest, contract, checksum.
     """
@@ -109,6 +110,10 @@ def _values(entry: Entry) -> dict[str, Any]:
 
 
 def _file_values(file: Path) -> dict[str, Any]:
+    if is_engine_file(file):
+        engine = read_engine(file)
+        built = json.loads(engine.fingerprint.to_json())
+        return {"file": str(file), **json.loads(to_json(engine.manifest)), "engine": built}
     _, model, manifest = load_model(file)
     shapes = {
         "inputs": [describe(v) for v in model.graph.input],
@@ -120,4 +125,6 @@ def _file_values(file: Path) -> dict[str, Any]:
 def _text(value: object) -> str:
     if value is None:
         return "none"
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_text(part)}" for name, part in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

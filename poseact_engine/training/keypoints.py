@@ -93,8 +93,14 @@ def _read_file(path: Path) -> list[PoseSequence]:
             arrays = {key: archive[key] for key in archive.files}
     except FileNotFoundError:
         raise SourceError(f"{path}: no such keypoint file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SourceError(f"{path}: expected a NumPy .npz of keypoints, got: {error}") from error
+    except OSError as error:
+        raise SourceError(
+            f"{path}: expected a NumPy .npz of keypoints, cannot read it: {error.strerror or error}"
+        ) from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        # NumPy's own words tell people to load files that they do not trust.
+        got = "a single array" if str(error) == "a single array" else "a file that is none"
+        raise SourceError(f"{path}: expected a NumPy .npz of keypoints, got {got}") from error
     names = {key.rsplit("/", 1)[0] for key in arrays}
     if not names:
         raise SourceError(f"{path}: holds no sequence")

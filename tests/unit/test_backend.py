@@ -27,6 +27,7 @@ from poseact_engine.backends.registry import open_model
 from poseact_engine.config import BackendChoice
 from poseact_engine.errors import (
     BackendError,
+    ConfigError,
     DependencyError,
     ManifestError,
     PoseActError,
@@ -74,6 +75,12 @@ def adapted_network(folder: Path, size: tuple[int, int]) -> Path:
     )
     export_pose(foreign, folder / "p.onnx", options)
     return folder / "p.onnx"
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5])
+def test_threads_are_counted_from_one(detector: Path, threads: int) -> None:
+    with pytest.raises(ConfigError, match=r"open_model.threads: expected a whole number"):
+        open_model(detector, task="detector", threads=threads)
 
 
 def images(count: int) -> np.ndarray:

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from poseact_engine.backends.registry import open_model
+from poseact_engine.cli.models import models_app
 from poseact_engine.engine_file import (
     EngineFile,
     Fingerprint,
@@ -27,6 +29,7 @@ from poseact_engine.engine_file import (
     write_engine,
 )
 from poseact_engine.errors import BackendError, ManifestError
+from poseact_engine.manifest import DetectorManifest
 from poseact_engine.manifest_io import read_manifest, to_json
 from tests.models import make_detector
 
@@ -58,6 +61,17 @@ def test_what_is_written_comes_back(engine: EngineFile, tmp_path: Path) -> None:
     assert read_engine(path, task="detector") == engine
     assert load_engine(path)[0] == path.read_bytes()
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_the_command_line_prints_what_it_says_of_itself(engine: EngineFile, tmp_path: Path) -> None:
+    write_engine(engine, tmp_path / "d.engine")
+    done = CliRunner().invoke(models_app, ["info", str(tmp_path / "d.engine"), "--json"])
+    said = json.loads(done.output)
+    assert isinstance(engine.manifest, DetectorManifest)
+    assert (said["task"], said["max_boxes"]) == ("detector", engine.manifest.max_boxes)
+    assert said["engine"]["capabilities"] == ["sm_75", "sm_120"]
+    done = CliRunner().invoke(models_app, ["info", str(tmp_path / "d.engine")])
+    assert "version 1.7.1.116" in " ".join(done.output.split())
 
 
 def test_the_layout_is_the_documented_one(engine: EngineFile) -> None:

@@ -85,6 +85,17 @@ def test_a_wrong_sequence_is_named(tmp_path: Path, field: str, change: Any, mess
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut off"])
+def test_nobody_is_told_to_load_it_unsafely(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="got a file that is none") as error:
+        read_sequences([path])
+    assert "pickle" not in str(error.value)
+    with pytest.raises(SourceError, match="cannot read it: Is a directory"):
+        read_sequences([tmp_path])
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut off"])
 def test_a_file_that_is_no_keypoint_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.npz"
     path.write_bytes(content)

@@ -19,6 +19,7 @@ from poseact_engine._core import Frame, FrameBatch
 
 __all__ = [
     "COCO_JOINTS",
+    "COCO_SIGMAS",
     "Actions",
     "Event",
     "EventKind",
@@ -51,6 +52,12 @@ COCO_JOINTS: tuple[str, ...] = (
     "left_ankle",
     "right_ankle",
 )
+
+COCO_SIGMAS: tuple[float, ...] = (
+    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107,
+    0.087, 0.087, 0.089, 0.089,
+)  # fmt: skip
+"""How far annotators of COCO disagree on each joint (https://cocodataset.org/#keypoints-eval)."""
 
 EventKind = Literal["new", "update", "end"]
 

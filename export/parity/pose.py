@@ -15,7 +15,7 @@ from poseact_engine import geometry
 from poseact_engine.errors import ConfigError
 from poseact_engine.evaluation.inputs import Inputs
 from poseact_engine.manifest import PoseManifest
-from poseact_engine.types import COCO_JOINTS
+from poseact_engine.types import COCO_JOINTS, COCO_SIGMAS
 
 if TYPE_CHECKING:
     from poseact_engine.evaluation.coco import PoseEvaluation
@@ -30,11 +30,6 @@ SURE = 0.3
 maps are flat, and int8 moves joints about that no score would let pass: TinyPose in int8, which
 loses no AP, has a 99th percentile of 43 px over all steady joints."""
 
-COCO_SIGMAS = (
-    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107,
-    0.087, 0.087, 0.089, 0.089,
-)  # fmt: skip
-"""Spread of each joint (https://cocodataset.org/#keypoints-eval)."""
 OTHER_SIGMA = 0.06
 """For joints that COCO does not know: about the middle of COCO's."""
 

@@ -29,10 +29,11 @@ from poseact_engine.bench.harness import (
 )
 from poseact_engine.config import PoseConfig
 from poseact_engine.errors import PoseActError
+from poseact_engine.types import COCO_SIGMAS
 
 OURS, BASELINE = "ours", "numpy, per frame"
 DOUBLES = 0.3
-SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
+SIGMAS = np.asarray(COCO_SIGMAS)
 
 Floats = NDArray[np.float64]
 Like = Callable[[int, NDArray[np.intp]], Floats]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import onnx
@@ -11,6 +10,7 @@ from onnx import checker, shape_inference
 
 from poseact_engine.contract import IR_VERSION
 from poseact_engine.errors import ExportError, ManifestError
+from poseact_engine.files import write_atomically
 from poseact_engine.manifest_io import AnyManifest, attach
 
 
@@ -68,10 +68,7 @@ def check_output(output: Path, source: Path) -> None:
 
 def write_file(data: bytes, path: Path) -> None:
     """Readers see the old file or the new one, never a part of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        write_atomically(data, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ExportError(f"{path}: cannot write the model: {error.strerror}") from error

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import re
@@ -27,6 +26,7 @@ from export.precision_options import MOST_KEPT
 from poseact_engine.errors import ExportError
 from poseact_engine.evaluation.frames import list_files
 from poseact_engine.evaluation.inputs import DataOptions, inputs_for
+from poseact_engine.files import file_sha256
 from poseact_engine.manifest import Precision
 from poseact_engine.manifest_io import AnyManifest
 
@@ -254,7 +254,6 @@ def _files(options: DataOptions) -> list[Path]:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise ExportError(f"{path}: cannot be read: {error.strerror}") from error

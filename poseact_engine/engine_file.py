@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import struct
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from poseact_engine.errors import ManifestError
+from poseact_engine.files import write_atomically
 from poseact_engine.manifest import Manifest, Task
 from poseact_engine.manifest_io import export_command, from_json, to_json
 
@@ -237,13 +237,3 @@ def read_engine(path: Path, *, task: Task | None = None) -> EngineFile:
 def write_engine(engine: EngineFile, path: Path) -> None:
     """Readers see the old file or the new one, never a part of it. Raises OSError."""
     write_atomically(pack(engine), path)
-
-
-def write_atomically(data: bytes, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

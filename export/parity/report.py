@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from export.parity.metrics import METRICS, NON_FINITE, Metric
 from export.parity.options import GateOptions
 from export.parity.pose import MOVED_PX, PoseComparison
 from poseact_engine.errors import SinkError
+from poseact_engine.files import write_atomically
 from poseact_engine.manifest import Manifest, PoseManifest
 
 SCHEMA = 1
@@ -135,12 +135,9 @@ def write_report(verdict: Verdict, path: Path) -> None:
         text = page(verdict)
     else:
         text = json.dumps(to_json(verdict), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_atomically(text.encode(), path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SinkError(f"{path}: cannot write the report: {error.strerror}") from error
 
 

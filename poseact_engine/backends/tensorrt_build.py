@@ -26,9 +26,9 @@ from poseact_engine.engine_file import (
     Fingerprint,
     Profile,
     onnx_sha256,
-    write_atomically,
 )
 from poseact_engine.errors import BackendError
+from poseact_engine.files import write_atomically
 from poseact_engine.manifest import Task
 
 _log = logging.getLogger(__name__)

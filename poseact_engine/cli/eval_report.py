@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from poseact_engine.evaluation.action_eval import ActionReport
 from poseact_engine.evaluation.action_scores import ActionScores, by_class
 from poseact_engine.evaluation.coco import DetectorScores, PoseScores
 from poseact_engine.evaluation.walk import OnProgress
+from poseact_engine.files import write_atomically
 from poseact_engine.manifest import Manifest
 from poseact_engine.sinks.base import check_target
 
@@ -73,17 +73,13 @@ def write_json(content: Any, path: Path) -> None:
     """Whole or not at all: a file that was there stays where the new one cannot be written."""
     text = json.dumps(content, allow_nan=False) + "\n"
     is_plain = path.is_file() or not path.exists()  # a device or a pipe is written to itself
-    final = path.resolve() if is_plain else path  # behind a link
-    target = final.with_name(f".{os.getpid()}.tmp") if is_plain else path
     try:
-        target.write_text(text, encoding="utf-8")
         if is_plain:
-            target.replace(final)
+            write_atomically(text.encode(), path.resolve())  # behind a link
+        else:
+            path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        if is_plain:
-            target.unlink(missing_ok=True)
 
 
 def print_scores(

@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from poseact_engine.errors import ConfigError
+from poseact_engine.files import file_sha256
 from poseact_engine.training.checkpoint import ActionCheckpoint
 from poseact_engine.training.keypoints import (
     PoseSequence,
     exclude_sequences,
-    file_sha256,
     read_sequences,
 )
 from poseact_engine.training.loop import LoopConfig, OnEpoch, Trained, train

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import hashlib
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,12 +75,6 @@ def exclude_sequences(
             )
         left_out.update(matched)
     return [s for s in sequences if s.name not in left_out]
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of the file, so that a checkpoint says what it was trained on."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_file(path: Path) -> list[PoseSequence]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -11,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from poseact_engine.errors import SinkError, SourceError
+from poseact_engine.files import file_sha256, write_atomically
 from poseact_engine.zoo.registry import Entry
 
 CHUNK_BYTES = 1 << 20
@@ -79,24 +79,18 @@ def read_record(file: Path) -> Record | None:
 
 def write_record(file: Path, record: Record) -> None:
     path = record_path(file)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = json.dumps(asdict(record), indent=2) + "\n"
     try:
-        temporary.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_atomically(text.encode(), path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SinkError(f"{path}: cannot record the checksum: {error.strerror}") from error
 
 
-def file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
+def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
+        return file_sha256(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot read it: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 def verify(entry: Entry, content: Path, record: Record | None) -> tuple[str, str | None]:
@@ -105,7 +99,7 @@ def verify(entry: Entry, content: Path, record: Record | None) -> tuple[str, str
     Everything that is known must agree: the registry's sum, the digits in the official name, what
     was recorded at first. Raises SourceError that says which does not.
     """
-    found = file_sha256(content)
+    found = _sha256(content)
     named = content if content.name == entry.file else entry.file
     known = (
         (entry.sha256, "the registry's"),

@@ -177,17 +177,17 @@ def test_a_missing_package_is_said_before_the_work(
 def test_an_output_that_cannot_be_written_costs_neither_scores_nor_an_older_file(
     world: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Path.write_text
+    write = Path.write_bytes
 
-    def run_full(path: Path, text: str, **options: Any) -> int:
-        write(path, text[: len(text) // 2], **options)
+    def run_full(path: Path, data: bytes) -> int:
+        write(path, data[: len(data) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
     files = {"json": tmp_path / "f.json", "results": tmp_path / "r.json"}
     for file in files.values():
         file.write_text("of yesterday")
     before = sorted(tmp_path.iterdir())
-    monkeypatch.setattr(Path, "write_text", run_full)
+    monkeypatch.setattr(Path, "write_bytes", run_full)
     done = run("detector", **pick(world, "data", "images", "detector"), **files)
     assert isinstance(done.exception, SinkError)
     assert "f.json: cannot be written: No space left" in str(done.exception)

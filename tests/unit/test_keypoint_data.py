@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from poseact_engine.errors import ConfigError, SourceError
+from poseact_engine.files import file_sha256
 from poseact_engine.training.keypoints import (
     PoseSequence,
     exclude_sequences,
-    file_sha256,
     read_sequences,
 )
 from poseact_engine.training.split import group_of, split_by_group

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from poseact_engine._core import Frame, FrameBatch
 
 __all__ = [
+    "ACTIONS",
     "COCO_JOINTS",
     "COCO_SIGMAS",
     "Actions",
@@ -58,6 +59,16 @@ COCO_SIGMAS: tuple[float, ...] = (
     0.087, 0.087, 0.089, 0.089,
 )  # fmt: skip
 """How far annotators of COCO disagree on each joint (https://cocodataset.org/#keypoints-eval)."""
+
+ACTIONS: tuple[str, ...] = (
+    "carrying",
+    "falling_down",
+    "walking",
+    "lifting",
+    "standing",
+    "lying_down",
+)
+"""What the paper's model names, in the order of its output."""
 
 EventKind = Literal["new", "update", "end"]
 

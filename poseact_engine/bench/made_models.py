@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from poseact_engine.contract import IR_VERSION, OPSET, contract_of
 from poseact_engine.manifest import ActionManifest, DetectorManifest, Manifest, PoseManifest
 from poseact_engine.manifest_io import attach
-from poseact_engine.types import COCO_JOINTS
+from poseact_engine.types import ACTIONS, COCO_JOINTS
 
 PEOPLE = 5
 SIDE = 320
@@ -25,7 +25,7 @@ BLOCKS = 56
 Chosen for TinyPose's time, 9 ms a crop on a Zen 4 core, where 0.35 GFLOP of such plain layers take
 2 ms: TinyPose spends the rest on shuffles, pooling and many small tensors.
 """
-CLASSES = ("carrying", "falling_down", "walking", "lifting", "standing", "lying_down")
+CLASSES = ACTIONS
 MADE: dict[str, Any] = {
     "precision": "fp32",
     "target": "any",

@@ -6,9 +6,9 @@ The grid of 30 poses a second is ours; the paper takes its poses frame by frame.
 
 from __future__ import annotations
 
-from poseact_engine.types import COCO_JOINTS
+from poseact_engine.types import ACTIONS, COCO_JOINTS
 
-CLASSES = ("carrying", "falling_down", "walking", "lifting", "standing", "lying_down")
+CLASSES = ACTIONS
 JOINTS = len(COCO_JOINTS)
 LENGTH = 9
 RATE = (30, 1)

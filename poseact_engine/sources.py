@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user names as a source, and the :class:`Reader` that reads it.
 
-A source is a video file, an image (a stream of one frame), a glob pattern, or a URL of a camera.
-Nothing here has a thread: a reader's own begins with ``start``.
+A source is a video file, an image (a stream of one frame), a glob pattern, the URL of a camera, or
+a made scene (``synthetic://?people=3&seed=7``). Nothing here has a thread: a reader's own begins
+with ``start``.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from poseact_engine._core import Reader
+from poseact_engine._core import Mux, Reader
 from poseact_engine.config import SourceConfig
 from poseact_engine.errors import SourceError
 
-__all__ = ["SourceSpec", "expand_sources", "open_source"]
+if TYPE_CHECKING:
+    from poseact_engine.scene_reader import SceneReader
+
+__all__ = ["SourceSpec", "attach", "expand_sources", "open_source"]
+
+SYNTHETIC = "synthetic"
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MAGIC = re.compile(r"[*?\[]")
@@ -39,12 +46,17 @@ class SourceSpec:
     live: bool = False
     """A camera: when we are too slow the oldest frames are dropped, where a file would wait."""
 
+    @property
+    def is_synthetic(self) -> bool:
+        """A scene that is rendered as it is read."""
+        return _scheme_of(self.uri) == SYNTHETIC
+
 
 def expand_sources(arguments: Iterable[str | Path]) -> list[SourceSpec]:
     """The streams that the arguments name, in their order; a pattern's files are sorted.
 
     Raises SourceError for a path that does not exist (naming its nearest neighbours), a directory,
-    or a pattern that nothing matches.
+    a pattern that nothing matches, or a made scene that cannot be.
     """
     uris = [uri for argument in arguments for uri in _expand(str(argument))]
     if not uris:
@@ -52,19 +64,26 @@ def expand_sources(arguments: Iterable[str | Path]) -> list[SourceSpec]:
     specs: list[SourceSpec] = []
     taken: set[str] = set()
     for uri in uris:
-        name = _unique(_name_of(uri), taken)
+        name, live = _describe(uri)
+        name = _unique(name, taken)
         taken.add(name)
-        specs.append(SourceSpec(uri=uri, name=name, live=_is_live(uri)))
+        specs.append(SourceSpec(uri=uri, name=name, live=live))
     return specs
 
 
-def open_source(source: SourceSpec | str | Path, config: SourceConfig | None = None) -> Reader:
+def open_source(
+    source: SourceSpec | str | Path, config: SourceConfig | None = None
+) -> Reader | SceneReader:
     """A reader of the source, not started yet.
 
     A file is opened here, a live stream on the reader's thread. Raises SourceError.
     """
     spec = source if isinstance(source, SourceSpec) else _only(expand_sources([source]))
     config = config if config is not None else SourceConfig()
+    if spec.is_synthetic:
+        from poseact_engine.scene_reader import SceneReader  # few runs need it
+
+        return SceneReader(spec.uri, config)
     return Reader(
         spec.uri,
         queue_frames=config.queue_frames,
@@ -75,6 +94,11 @@ def open_source(source: SourceSpec | str | Path, config: SourceConfig | None = N
         open_timeout_s=config.open_timeout_s,
         read_timeout_s=config.read_timeout_s,
     )
+
+
+def attach(reader: Reader | SceneReader, mux: Mux) -> int:
+    """The reader's frames go to the mux, as the stream whose number it gives."""
+    return mux.add_reader(reader) if isinstance(reader, Reader) else reader.attach(mux)
 
 
 def _only(specs: list[SourceSpec]) -> SourceSpec:
@@ -119,16 +143,25 @@ def _hint(path: Path) -> str:
     return "it does not exist; did you mean " + " or ".join(repr(str(parent / n)) for n in near)
 
 
-def _is_live(uri: str) -> bool:
-    return bool(_URL.match(uri)) and urlsplit(uri).scheme.lower() in _LIVE_SCHEMES
+def _scheme_of(uri: str) -> str | None:
+    """None: a path."""
+    return urlsplit(uri).scheme.lower() if _URL.match(uri) else None
 
 
-def _name_of(uri: str) -> str:
-    if not _URL.match(uri):
-        return Path(uri).stem
+def _describe(uri: str) -> tuple[str, bool]:
+    """Its name, and whether it is live."""
+    scheme = _scheme_of(uri)
+    if scheme is None:
+        return Path(uri).stem, False
+    if scheme == SYNTHETIC:
+        from poseact_engine.synthetic.url import parse_scene_url
+
+        request = parse_scene_url(uri)
+        return request.name, request.live
     parts = urlsplit(uri)  # user name and password stay out of names, logs and results
     where = f"{parts.hostname or ''}{f'-{parts.port}' if parts.port else ''}{parts.path}"
-    return re.sub(r"[^A-Za-z0-9.]+", "-", where).strip("-") or parts.scheme
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", where).strip("-") or scheme
+    return name, scheme in _LIVE_SCHEMES
 
 
 def _unique(name: str, taken: set[str]) -> str:

@@ -7,14 +7,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from poseact_engine._core import Frame, Mux, Reader
 from poseact_engine.config import SourceConfig
 from poseact_engine.errors import ConfigError, SourceError
 from poseact_engine.sinks.base import StreamInfo
-from poseact_engine.sources import SourceSpec, expand_sources, open_source
+from poseact_engine.sources import SourceSpec, attach, expand_sources, open_source
+
+if TYPE_CHECKING:
+    from poseact_engine.scene_reader import SceneReader
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +30,7 @@ class Stream:
     name: str
     uri: str | None
     """None: frames are pushed."""
-    reader: Reader | None = None
+    reader: Reader | SceneReader | None = None
     """None: frames are pushed, or the source could not be opened."""
     _open_error: str | None = field(default=None, repr=False)
     _mux: Mux = field(repr=False)
@@ -85,7 +88,7 @@ class Streams:
             reader = open_source(spec, self._config)
         except SourceError as error:
             return self._add_failed(spec.uri, spec.name, str(error))
-        index = self.mux.add_reader(reader)
+        index = attach(reader, self.mux)
         return self._add(index=index, name=spec.name, uri=without_login(spec.uri), reader=reader)
 
     def _add_failed(self, uri: str, name: str, error: str) -> Stream:
@@ -100,7 +103,7 @@ class Streams:
         index: int,
         name: str,
         uri: str | None = None,
-        reader: Reader | None = None,
+        reader: Reader | SceneReader | None = None,
         open_error: str | None = None,
     ) -> Stream:
         stream = Stream(
@@ -155,7 +158,7 @@ class Streams:
                 stream.reader.start()
 
     def stop(self) -> None:
-        """Joins the decode threads."""
+        """Joins the readers' threads."""
         self.mux.close()
         for stream in self.all:
             if stream.reader is not None:
@@ -167,6 +170,8 @@ def without_login(uri: str) -> str:
     if "://" not in uri:
         return uri
     parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri  # urlunsplit would write a URL without a host in another way
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 

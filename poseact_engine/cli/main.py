@@ -94,6 +94,36 @@ def _eval(context: typer.Context) -> None:
     _call("poseact_engine.cli.eval", "eval_app", "eval", context.args)
 
 
+@app.command("synth", context_settings=_FORWARD, add_help_option=False)
+def _synth(context: typer.Context) -> None:
+    """Make scenes with known truth: videos, COCO and MOT annotations, keypoints."""
+    _call("poseact_engine.cli.synth", "synth_app", "synth", context.args)
+
+
+@app.command("extract", context_settings=_FORWARD, add_help_option=False)
+def _extract(context: typer.Context) -> None:
+    """Take the poses out of videos in a folder per class, to train an action model on."""
+    _call("poseact_engine.cli.extract", "extract_app", "extract", context.args)
+
+
+@app.command("convert", context_settings=_FORWARD, add_help_option=False)
+def _convert(context: typer.Context) -> None:
+    """Turn other estimators' keypoints into a keypoint file."""
+    _call("poseact_engine.cli.convert", "convert_command", "convert", context.args)
+
+
+@app.command("reproduce", context_settings=_FORWARD, add_help_option=False)
+def _reproduce(context: typer.Context) -> None:
+    """Repeat the paper's experiments, with the honest test beside each, as one HTML page."""
+    _call("poseact_engine.cli.reproduce", "reproduce_command", "reproduce", context.args)
+
+
+@app.command("demo", context_settings=_FORWARD, add_help_option=False)
+def _demo(context: typer.Context) -> None:
+    """Play a made CCTV scene through the whole engine; writes a video, events and a page."""
+    _call("poseact_engine.cli.demo", "demo_command", "demo", context.args)
+
+
 @app.command("doctor", context_settings=_FORWARD, add_help_option=False)
 def _doctor(context: typer.Context) -> None:
     """Say what was built and what is available, and what to install."""

@@ -10,12 +10,12 @@ import re
 from collections import deque
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from poseact_engine._core import Frame, FrameBatch, crop
-from poseact_engine.errors import DependencyError, SinkError
+from poseact_engine.errors import SinkError
 from poseact_engine.sinks.base import (
     ClosingSink,
     RunInfo,
@@ -24,25 +24,13 @@ from poseact_engine.sinks.base import (
     check_target,
 )
 from poseact_engine.types import Event, Result, Step
+from poseact_engine.video_file import VideoFile, require_packages
 
 if TYPE_CHECKING:
     from poseact_engine.sinks.drawing import Painter, Picture
 
-TIME_BASE = Fraction(1, 90000)  # holds every usual frame rate and MPEG-TS ticks exactly
 ALARM_S = 2.0  # an incident is shown for at least this long
 ROLE = "--video (the annotated video)"
-
-
-def require_packages() -> None:
-    """Raises DependencyError unless PyAV and OpenCV are there."""
-    try:
-        import av  # noqa: F401
-        import cv2  # noqa: F401
-    except ImportError as error:
-        raise DependencyError(
-            f"{ROLE}: needs the package {error.name!r}; "
-            "install it with: pip install 'poseact-engine[video]'"
-        ) from error
 
 
 def video_paths(pattern: Path, names: list[str]) -> list[Path]:
@@ -68,7 +56,7 @@ class VideoSink(ClosingSink):
     def __init__(
         self, path: Path | str, *, overwrite: bool = False, min_joint_score: float = 0.2
     ) -> None:
-        require_packages()
+        require_packages(ROLE)
         self._path = Path(path)
         self._overwrite = overwrite
         self._min_joint_score = min_joint_score
@@ -77,7 +65,7 @@ class VideoSink(ClosingSink):
         check_target(self._path, overwrite=overwrite)  # the folder, before a model is loaded
         self._painter: Painter | None = None
         self._targets: dict[int, tuple[StreamInfo, Path]] = {}
-        self._encoders: dict[int, _Encoder] = {}
+        self._encoders: dict[int, VideoFile] = {}
         self._alarms: dict[int, _Alarms] = {}
 
     @property
@@ -114,14 +102,15 @@ class VideoSink(ClosingSink):
             picture = frame_rgb(step.frames[f])
             alarms = self._alarms.setdefault(stream, _Alarms()).at(pts_s[f])
             self._painter.draw(picture, results[f], alarms)
-            self._encoder(stream, picture).write(picture, step.frames[f])
+            self._encoder(stream, picture).write(picture, _time_s(step.frames[f]))
 
-    def _encoder(self, stream: int, picture: Picture) -> _Encoder:
+    def _encoder(self, stream: int, picture: Picture) -> VideoFile:
         if stream not in self._encoders:
             if stream not in self._targets:
                 raise SinkError(f"{ROLE}: expected streams that open() was told of, got {stream}")
             info, path = self._targets[stream]
-            self._encoders[stream] = _Encoder(path, info.rate, picture.shape[0], picture.shape[1])
+            size = (picture.shape[1], picture.shape[0])
+            self._encoders[stream] = VideoFile(path, rate=info.rate, size=size)
         return self._encoders[stream]
 
     def close(self) -> None:
@@ -133,6 +122,10 @@ class VideoSink(ClosingSink):
                 errors.append(error)
         if errors:
             raise errors[0]
+
+
+def _time_s(frame: Frame) -> Fraction:
+    return frame.pts * Fraction(*frame.time_base)
 
 
 def frame_rgb(frame: Frame) -> Picture:
@@ -178,94 +171,3 @@ class _Alarms:
             (event.track, f"{event.action.replace('_', ' ').upper()}  #{event.track}")
             for event in self._shown.values()
         ]
-
-
-class _Encoder:
-    """One MP4: H.264, yuv420p, even size, index in front. ``close`` makes the file whole."""
-
-    def __init__(self, path: Path, rate: float | None, height: int, width: int) -> None:
-        import av
-
-        self._path = path
-        self._size = (width + width % 2, height + height % 2)
-        self._last_pts = -1
-        self._first_pts: int | None = None
-        try:
-            self._container = av.open(str(path), "w", options={"movflags": "+faststart"})
-            self._stream = self._container.add_stream(
-                "libx264",
-                rate=Fraction(rate or 30).limit_denominator(1001),
-                options={"preset": "superfast", "crf": "23"},
-            )
-        except (OSError, ValueError) as error:
-            raise SinkError(f"{path}: the video cannot be written: {error}") from error
-        context = self._stream.codec_context
-        context.width, context.height = self._size
-        context.pix_fmt = "yuv420p"
-        context.time_base = TIME_BASE
-        self._matrix = _tag_colours(context, height)
-
-    def write(self, picture: Picture, frame: Frame) -> None:
-        from av import VideoFrame
-
-        coded = VideoFrame.from_ndarray(self._fit(picture), format="rgb24").reformat(
-            format="yuv420p", dst_colorspace=self._matrix, dst_color_range="MPEG"
-        )
-        coded.pts, coded.time_base = self._pts(frame), TIME_BASE
-        self._mux(coded)
-
-    def _fit(self, picture: Picture) -> Picture:
-        """The file's size: an odd edge is repeated once, another resolution is scaled."""
-        import cv2
-
-        height, width = picture.shape[:2]
-        if (width + width % 2, height + height % 2) != self._size:
-            return np.asarray(cv2.resize(picture, self._size), np.uint8)
-        if (width, height) == self._size:
-            return picture
-        return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-
-    def _pts(self, frame: Frame) -> int:
-        ticks = frame.pts * Fraction(*frame.time_base) / TIME_BASE
-        if self._first_pts is None:
-            self._first_pts = round(ticks)
-        self._last_pts = max(round(ticks) - self._first_pts, self._last_pts + 1)
-        return self._last_pts
-
-    def _mux(self, frame: Any) -> None:
-        import av
-
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except av.FFmpegError as error:
-            raise self._cannot(error) from error
-
-    def _cannot(self, error: Exception) -> SinkError:
-        return SinkError(f"{self._path}: the video cannot be written: {error}")
-
-    def close(self) -> None:
-        import av
-
-        if self._container is None:
-            return
-        try:
-            try:
-                self._mux(None)
-            finally:
-                self._container.close()  # writes the index, for which there may be no room
-        except av.FFmpegError as error:
-            raise self._cannot(error) from error
-        finally:
-            self._container = None  # type: ignore[assignment]  # closed for good
-
-
-def _tag_colours(context: Any, height: int) -> str:
-    """Says in the file which matrix its colours have; players guess by the size otherwise."""
-    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
-
-    high = height >= 720
-    context.colorspace = Colorspace.ITU709 if high else Colorspace.ITU601
-    context.color_primaries = ColorPrimaries.BT709 if high else ColorPrimaries.SMPTE170M
-    context.color_trc = ColorTrc.BT709 if high else ColorTrc.SMPTE170M
-    context.color_range = ColorRange.MPEG
-    return "ITU709" if high else "ITU601"

@@ -50,7 +50,8 @@ def test_help_names_every_command_and_loads_none_of_them() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False
     )
     assert done.returncode == 0, done.stderr
-    for command in ("run", "models", "export", "train", "eval", "doctor"):
+    commands = "run models export train eval synth extract convert reproduce demo doctor"
+    for command in commands.split():
         assert f" {command} " in done.stdout
 
 
@@ -71,7 +72,7 @@ def test_help_of_run_fits_80_columns_and_names_every_option() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "a.mp4"), "Missing option '--detector'"),
+        (("run", *NO_MODELS), "Missing argument"),
         (("run", "a.mp4", "--bogus", "1"), "No such option: --bogus"),
         (("run", "a.mp4", *NO_MODELS, "--every", "0"), "'--every'"),
         (("run", "a.mp4", *NO_MODELS, "--max-frames", "x"), "'--max-frames'"),

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from poseact_engine.training.keypoints import PoseSequence
 
 CLASSES = ("carrying", "falling_down", "walking", "lifting", "standing", "lying_down")
 
@@ -71,6 +74,20 @@ def _pose(action: str, t: float, phase: float) -> NDArray[np.float64]:
 def _turned(pose: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     cos, sin = np.cos(angle), np.sin(angle)
     return pose @ np.array([[cos, sin], [-sin, cos]])
+
+
+def make_sequence(
+    times_s: Any, labels: Any, *, name: str = "made/one", action: str = "walking"
+) -> PoseSequence:
+    """Somebody at these times; one label for all of them, or one for each."""
+    times = np.asarray(times_s, dtype=np.float64)
+    return PoseSequence(
+        name=name,
+        keypoints_px=make_poses(action, times, seed=0),
+        labels=np.broadcast_to(np.asarray(labels, dtype=np.int8), times.shape).copy(),
+        times_s=times,
+        size=(640, 480),
+    )
 
 
 def write_sequences(

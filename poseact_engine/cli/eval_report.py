@@ -116,6 +116,13 @@ def print_action(
         soft_wrap=True,
         highlight=False,
     )
+    if scores.counts.harmless:
+        console.print(
+            f"{scores.counts.harmless} harmless windows: {_percent(scores.counts.false_alarm)} "
+            "named as falling or lying",
+            soft_wrap=True,
+            highlight=False,
+        )
     console.print(_class_table(scores))
     console.print(_confusion_table(scores))
     _write_all(report, model, {**facts, "scores": scores.as_json()}, json_file)

@@ -3,47 +3,122 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from poseact_engine.errors import SinkError
-from poseact_engine.sinks.base import check_target
+from poseact_engine.cli.train_detector import detector_app
+from poseact_engine.cli.train_pose import pose_app
 
-if TYPE_CHECKING:
-    from poseact_engine.training.action import Prepared, TrainConfig
-    from poseact_engine.training.loop import Trained
+DATA, NETWORK, LEARNING, RUN = "Data", "Network", "Learning", "Run"
 
 Data = Annotated[list[Path], typer.Argument(help="Keypoint files (.npz).", metavar="DATA...")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write (.pt).")]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option(help="Leave out sequences of this name (shell pattern, repeatable)."),
+    typer.Option(
+        help="Leave out sequences of this name (shell pattern, repeatable).", rich_help_panel=DATA
+    ),
 ]
-Epochs = Annotated[int, typer.Option(help="Rounds of training.", min=1)]
-EpochWindows = Annotated[int, typer.Option(help="Windows drawn per epoch.", min=1)]
-BatchSize = Annotated[int, typer.Option(help="Windows per step.", min=1)]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same model.", min=0)]
-Hidden = Annotated[int, typer.Option(help="LSTM units per layer.", min=1)]
-Layers = Annotated[int, typer.Option(help="LSTM layers.", min=1)]
-Dropout = Annotated[float, typer.Option(help="Between LSTM layers.", min=0, max=0.9)]
-Rate = Annotated[float, typer.Option(help="Adam's highest learning rate.")]
+Epochs = Annotated[int, typer.Option(help="Rounds of training.", min=1, rich_help_panel=LEARNING)]
+EpochWindows = Annotated[
+    int, typer.Option(help="Windows drawn per epoch.", min=1, rich_help_panel=LEARNING)
+]
+BatchSize = Annotated[int, typer.Option(help="Windows per step.", min=1, rich_help_panel=LEARNING)]
+Seed = Annotated[
+    int, typer.Option(help="The same seed gives the same model.", min=0, rich_help_panel=LEARNING)
+]
+Hidden = Annotated[
+    int | None,
+    typer.Option(
+        help="LSTM units per layer (default: 128, or --init's).", min=1, rich_help_panel=NETWORK
+    ),
+]
+Layers = Annotated[
+    int | None,
+    typer.Option(help="LSTM layers (default: 3, or --init's).", min=1, rich_help_panel=NETWORK),
+]
+Dropout = Annotated[
+    float, typer.Option(help="Between LSTM layers.", min=0, max=0.9, rich_help_panel=NETWORK)
+]
+Rate = Annotated[float, typer.Option(help="Highest learning rate.", rich_help_panel=LEARNING)]
+Optimiser = Annotated[
+    Literal["adam", "rmsprop", "sgd"],
+    typer.Option("--optimizer", help="sgd: momentum 0.9.", rich_help_panel=LEARNING),
+]
 Validation = Annotated[
-    float, typer.Option(help="Share of subjects or trials held out.", min=0, max=0.9)
+    float,
+    typer.Option(
+        help="Share of subjects or trials held out.", min=0, max=0.9, rich_help_panel=DATA
+    ),
+]
+ValidationData = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Hold out this keypoint file (repeatable) and learn from all of DATA.",
+        rich_help_panel=DATA,
+    ),
+]
+SplitRule = Annotated[
+    Literal["group", "random"],
+    typer.Option(
+        "--split",
+        help="group: no subject or clip on both sides; random: windows, as the paper (flatters).",
+        rich_help_panel=DATA,
+    ),
+]
+Every = Annotated[
+    int,
+    typer.Option(
+        help="Use one in so many windows of a sequence; saves memory.", min=1, rich_help_panel=DATA
+    ),
 ]
 LeastFall = Annotated[
     float,
-    typer.Option(help="Learn falls where the body moves this far within a window (pose heights)."),
+    typer.Option(
+        help="Learn falls where the body moves this far within a window (pose heights).",
+        rich_help_panel=DATA,
+    ),
 ]
 Normalise = Annotated[
-    Literal["body", "paper"],
-    typer.Option(help="body: free of the camera; paper: plain pixels, standardised."),
+    Literal["body", "paper"] | None,
+    typer.Option(
+        help="body: free of the camera; paper: plain pixels, standardised"
+        " (default: body, or --init's).",
+        rich_help_panel=NETWORK,
+    ),
 ]
-Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
+Init = Annotated[
+    Path | None,
+    typer.Option(
+        help="Checkpoint to go on from: its weights, not its options.", rich_help_panel=NETWORK
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        help="Stop when the held-out accuracy (mean of classes) has not risen for so many epochs,"
+        " and keep the best.",
+        min=1,
+        rich_help_panel=LEARNING,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with a run that was broken off (OUTPUT.resume).",
+        rich_help_panel=RUN,
+    ),
+]
+TensorBoard = Annotated[
+    Path | None, typer.Option(help="Folder for TensorBoard's curves.", rich_help_panel=RUN)
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.", rich_help_panel=RUN)
+]
+Threads = Annotated[int, typer.Option(help="CPU threads.", min=1, rich_help_panel=RUN)]
 
 train_app = typer.Typer(
     name="train", help="Train models.", no_args_is_help=True, add_completion=False
@@ -55,87 +130,68 @@ def _train() -> None:
     """Train models."""
 
 
+train_app.add_typer(detector_app)
+train_app.add_typer(pose_app)
+
+
 @train_app.command("action")
 def train_action(
     data: Data,
     output: Output,
     *,
     exclude: Exclude = None,
+    validation: Validation = 0.25,
+    validation_data: ValidationData = None,
+    split: SplitRule = "group",
     epochs: Epochs = 20,
     epoch_windows: EpochWindows = 8192,
     batch_size: BatchSize = 128,
-    seed: Seed = 0,
-    hidden: Hidden = 128,
-    layers: Layers = 3,
-    dropout: Dropout = 0.0,
+    optimiser: Optimiser = "adam",
     lr: Rate = 1e-3,
-    validation: Validation = 0.25,
+    patience: Patience = None,
+    seed: Seed = 0,
+    hidden: Hidden = None,
+    layers: Layers = None,
+    dropout: Dropout = 0.0,
+    normalise: Normalise = None,
+    every: Every = 1,
     least_fall: LeastFall = 0.25,
-    normalise: Normalise = "body",
+    init: Init = None,
+    resume: Resume = False,
+    tensorboard: TensorBoard = None,
+    device: Device = "auto",
     threads: Threads = 2,
 ) -> None:
     """Train the action model (an LSTM, six actions) on sequences of poses.
 
-    Sequences are split by subject or trial, both cameras together; accuracy is of those held out.
+    Sequences are split by subject or clip, all cameras together; accuracy is of those held out.
     """
     from poseact_engine.training.dependency import import_torch
 
     import_torch().set_num_threads(threads)
+    from poseact_engine.cli import train_action as command
     from poseact_engine.training.action import TrainConfig
     from poseact_engine.training.loop import LoopConfig
-    from poseact_engine.training.models.lstm import LstmConfig
 
     loop = LoopConfig(
-        epochs=epochs, epoch_windows=epoch_windows, batch_size=batch_size, lr=lr, seed=seed
+        epochs=epochs,
+        epoch_windows=epoch_windows,
+        batch_size=batch_size,
+        lr=lr,
+        optimiser=optimiser,
+        patience=patience,
+        seed=seed,
     )
-    model = LstmConfig(hidden=hidden, layers=layers, dropout=dropout, normalise=normalise)
     config = TrainConfig(
         data=tuple(data),
         exclude=tuple(exclude or ()),
         validation=validation,
+        validation_data=tuple(validation_data or ()),
+        split=split,
+        every=every,
         least_fall=least_fall,
-        model=model,
+        init=init,
+        model=command.model_config(init, hidden, layers, normalise, dropout=dropout),
         loop=loop,
     )
-    _run(config, output)
-
-
-def _run(config: TrainConfig, output: Path) -> None:
-    from poseact_engine.training import action, report
-    from poseact_engine.training.checkpoint import save_checkpoint
-    from poseact_engine.training.paper import CLASSES
-
-    check_target(output, overwrite=True)
-    if output.resolve() in {path.resolve() for path in config.data}:
-        raise SinkError(f"{output}: is a keypoint file and would be overwritten")
-    console = Console()
-    start_s = time.monotonic()
-    prepared = action.prepare(config)
-    trained = _learn(config, prepared, console)
-    save_checkpoint(action.make_checkpoint(config, prepared, trained), output)
-    scores = trained.last.validation
-    for table in report.tables(prepared.train, prepared.validation, scores, CLASSES):
-        console.print(table)
-    for warning in report.warnings(prepared.train, prepared.validation, CLASSES):
-        console.print(f"mind: {warning}", style="yellow", highlight=False)
-    took = f"{time.monotonic() - start_s:.0f} s"
-    done = f"{output}: {config.loop.epochs} epochs, seed {config.loop.seed}, {took}"
-    console.print(done, highlight=False, soft_wrap=True)
-
-
-def _learn(config: TrainConfig, prepared: Prepared, console: Console) -> Trained:
-    """Train under a progress bar; none where the output is not a terminal."""
-    from poseact_engine.training import action, report
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("training", total=config.loop.epochs)
-
-        def show(epoch: Any) -> None:
-            macro = epoch.validation.macro if epoch.validation else float("nan")
-            text = f"loss {epoch.loss:.3f}, held out {report.percent(macro)}"
-            bar.update(task, advance=1, description=text)
-
-        return action.learn(config, prepared, on_epoch=show)
+    command.run(config, output, device=device, resume=resume, tensorboard=tensorboard)

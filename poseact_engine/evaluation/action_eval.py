@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poseact_engine.action import ActionStage
 from poseact_engine.config import ActionConfig
@@ -21,7 +20,7 @@ from poseact_engine.manifest import ActionManifest, Manifest
 # Reading keypoint files needs no torch; it lives with the training that they are made for.
 from poseact_engine.training.keypoints import exclude_sequences, read_sequences
 from poseact_engine.training.paper import CLASSES, JOINTS, LENGTH, RATE
-from poseact_engine.training.split import split_by_group
+from poseact_engine.training.split import groups_of, split_by_group
 from poseact_engine.training.windows import WindowSet, cut_windows
 
 SplitChoice = Literal["all", "held-out", "trained-on"]
@@ -60,13 +59,14 @@ class ActionReport:
 def evaluate_action(
     config: ActionEvalConfig, *, on_progress: OnProgress | None = None
 ) -> ActionReport:
-    """Scores over all labelled windows of a side of the split, one window per grid step.
+    """Scores over all labelled windows of a side of the split, one window per grid step; those
+    that are harmless are counted apart.
 
     Raises SourceError (files), ConfigError (nothing labelled), ManifestError (other classes,
     joints or windows than the keypoint files have), and what opening raises.
     """
     with closing(config.where.open(config.action, "action")) as model:
-        order = _class_order(config.action, model.manifest)
+        order = class_order(config.action, model.manifest)
         windows = _windows(config)
         stage = ActionStage(model, ActionConfig(model=config.action))
         said = np.empty((len(windows), len(stage.classes)), np.float32)  # [W, C]
@@ -87,7 +87,7 @@ def evaluate_action(
         )
 
 
-def _class_order(path: Path, manifest: Manifest) -> list[int]:
+def class_order(path: Path, manifest: Manifest) -> list[int]:
     """Where the keypoint files' classes are among the model's."""
     if not isinstance(manifest, ActionManifest):
         raise ManifestError(f"{path}: expected an action model, got one of task {manifest.task}")
@@ -104,22 +104,18 @@ def _class_order(path: Path, manifest: Manifest) -> list[int]:
 
 def _windows(config: ActionEvalConfig) -> WindowSet:
     sequences = exclude_sequences(read_sequences(config.data), config.exclude)
-    windows = cut_windows(sequences).labelled()
+    windows = cut_windows(sequences).known()
     if config.split != "all":
-        split = split_by_group(_labels(windows), validation=config.validation, seed=config.seed)
+        split = split_by_group(
+            windows.labels_by_name(),
+            validation=config.validation,
+            seed=config.seed,
+            groups=groups_of(sequences),
+        )
         windows = windows.of(split.validation if config.split == "held-out" else split.train)
-    if not len(windows):
+    if not len(windows.labelled()):
         files = ", ".join(path.name for path in config.data)
         raise ConfigError(
             f"eval action: expected labelled windows in {files} ({config.split}), found none"
         )
     return windows
-
-
-def _labels(windows: WindowSet) -> dict[str, set[int]]:
-    """Name of a sequence to the labels of its windows."""
-    numbers: NDArray[np.int64] = windows.labels
-    return {
-        name: set(np.unique(numbers[windows.sequence == index]).tolist())
-        for index, name in enumerate(windows.names)
-    }

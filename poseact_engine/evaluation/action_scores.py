@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine.errors import ShapeError
+from poseact_engine.training.keypoints import HARMLESS
 from poseact_engine.training.metrics import Scores, score, share
 
 BINS = 10
@@ -41,7 +42,8 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionScores:
-    """Of W windows. Per class, float64 ``[C]``; NaN where it is nothing out of nothing."""
+    """Of W windows of an action. Per class, float64 ``[C]``; NaN where it is nothing out of
+    nothing. Windows that are harmless count in ``counts.harmless`` alone."""
 
     classes: tuple[str, ...]
     counts: Scores
@@ -72,6 +74,10 @@ class ActionScores:
             "mean_of_classes": _plain(self.counts.macro),
             "loss": _plain(self.loss),
             "calibration_error": _plain(self.calibration.error),
+            "harmless": {
+                "windows": self.counts.harmless,
+                "said_abnormal": _plain(self.counts.false_alarm),
+            },
             "classes": {
                 name: {
                     **{key: _plain(column[c]) for key, column in columns.items()},
@@ -98,18 +104,20 @@ def score_actions(
     *,
     classes: tuple[str, ...],
 ) -> ActionScores:
-    """Of true classes [W], probabilities [W, C] and sources [W]; W is 1 or more.
+    """Of truth [W] (classes and HARMLESS), probabilities [W, C] and sources [W]; one or more are of
+    a class.
 
     The first of equally probable classes is the one named.
     """
-    if probabilities.shape != (len(truth), len(classes)) or not len(truth):
+    of_action = truth != HARMLESS
+    if probabilities.shape != (len(truth), len(classes)) or not of_action.any():
         raise ShapeError(
             f"score_actions: expected probabilities [W, {len(classes)}] of W >= 1 windows, got "
-            f"{list(probabilities.shape)} and {len(truth)} labels"
+            f"{list(probabilities.shape)} and {int(of_action.sum())} labels"
         )
     chances = probabilities.astype(np.float64)
-    said = chances.argmax(axis=1)
-    counts = score(truth, said, sources, classes=len(classes))
+    counts = score(truth, chances.argmax(axis=1), sources, classes=len(classes))
+    truth, chances = truth[of_action], chances[of_action]
     right, stated, true = (
         np.diag(counts.confusion),
         counts.confusion.sum(axis=0),
@@ -123,7 +131,7 @@ def score_actions(
         precision=_ratio(right, stated),
         recall=_ratio(right, true),
         f1=_ratio(2 * right, stated + true),
-        calibration=_calibrate(chances.max(axis=1), said == truth),
+        calibration=_calibrate(chances.max(axis=1), chances.argmax(axis=1) == truth),
     )
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,11 +14,10 @@ from torch import Tensor
 from poseact_engine.errors import ConfigError, SourceError
 from poseact_engine.training.models.lstm import ActionLstm, LstmConfig, NormaliseMode
 from poseact_engine.training.paper import JOINTS
+from poseact_engine.training.session import UNREADABLE, write_torch
 
 FORMAT = "poseact-action-checkpoint"
 VERSION = 1
-UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
-"""What torch raises for files that are not its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +71,13 @@ class ActionCheckpoint:
 
 
 def save_checkpoint(checkpoint: ActionCheckpoint, path: Path) -> None:
-    """Write ``checkpoint`` so that ``torch.load(weights_only=True)`` can read it."""
+    """Write ``checkpoint``, whole or not at all, so that ``torch.load(weights_only=True)`` can read
+    it; SinkError where it cannot be written."""
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     for field in fields(checkpoint):
         value = getattr(checkpoint, field.name)
         content[field.name] = dict(value) if isinstance(value, Mapping) else value
-    try:
-        torch.save(content, path)
-    except (OSError, RuntimeError) as error:
-        raise SourceError(f"{path}: cannot be written: {error}") from error
+    write_torch(content, path)
 
 
 def load_checkpoint(path: Path) -> ActionCheckpoint:

@@ -1,27 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads keypoint files: sequences of poses with a label per frame, in one ``.npz``.
+"""Keypoint files: sequences of poses with a label per frame, in one ``.npz``.
 
 Per sequence NAME: ``NAME/keypoints`` float32 ``[N, 17, 3]`` (x, y in pixels, score; all 0 where
-nobody was found), ``NAME/labels`` int8 ``[N]`` (index into CLASSES, -1 none or unknown),
-``NAME/times_s`` float64 ``[N]`` (strictly increasing), ``NAME/size`` int32 ``[2]`` (width, height).
+nobody was found), ``NAME/labels`` int8 ``[N]`` (index into CLASSES; -1 none or unknown; -2 none of
+them and certainly neither falling nor lying), ``NAME/times_s`` float64 ``[N]`` (strictly
+increasing), ``NAME/size`` int32 ``[2]`` (width, height). Where they are known, text without
+dimensions: ``NAME/clip`` (the take, the same for all its cameras and people), ``NAME/camera`` and
+``NAME/subject`` (the person). Clips and subjects mean the same in all files that are used together.
 """
 
 from __future__ import annotations
 
 import difflib
 import fnmatch
+import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poseact_engine.errors import ConfigError, SourceError
+from poseact_engine.errors import ConfigError, SinkError, SourceError
+from poseact_engine.files import write_atomically
+from poseact_engine.synthetic.rig import HARMLESS, UNKNOWN
 from poseact_engine.training.paper import CLASSES, JOINTS
 
+__all__ = [
+    "HARMLESS",
+    "UNKNOWN",
+    "PoseSequence",
+    "exclude_sequences",
+    "read_sequences",
+    "write_sequences",
+]
+
 FIELDS = ("keypoints", "labels", "times_s", "size")
+ORIGINS = ("clip", "camera", "subject")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +48,15 @@ class PoseSequence:
     keypoints_px: NDArray[np.float32]
     """float32 ``[N, 17, 3]``: x, y, score."""
     labels: NDArray[np.int8]
-    """int8 ``[N]``: index into CLASSES, or -1."""
+    """int8 ``[N]``: index into CLASSES, or UNKNOWN (-1), or HARMLESS (-2)."""
     times_s: NDArray[np.float64]
     """float64 ``[N]``, strictly increasing."""
     size: tuple[int, int]
     """Width and height of the frame in pixels."""
+    clip: str | None = None
+    """The take: the same for all cameras and people of it."""
+    camera: str | None = None
+    subject: str | None = None
 
     @property
     def source(self) -> str:
@@ -53,6 +73,31 @@ def read_sequences(paths: Sequence[Path]) -> list[PoseSequence]:
                 raise ConfigError(f"{path}: sequence {sequence.name!r} is in two files")
             found[sequence.name] = sequence
     return [found[name] for name in sorted(found)]
+
+
+def write_sequences(path: Path, sequences: Iterable[PoseSequence]) -> None:
+    """Write a keypoint file, whole or not at all; the same sequences give the same bytes.
+
+    Raises ConfigError for what ``read_sequences`` would refuse, SinkError where it cannot be
+    written.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for sequence in sequences:
+        if f"{sequence.name}/keypoints" in arrays:
+            raise ConfigError(f"{path}: expected names once each, got {sequence.name!r} twice")
+        arrays |= _as_arrays(sequence)
+        try:
+            _make_sequence(path, sequence.name, arrays)
+        except SourceError as error:
+            raise ConfigError(str(error)) from None
+    if not arrays:
+        raise ConfigError(f"{path}: expected a sequence or more to write, got none")
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes the keyword for an option
+    try:
+        write_atomically(file.getvalue(), path)
+    except OSError as error:
+        raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def exclude_sequences(
@@ -100,7 +145,21 @@ def _read_file(path: Path) -> list[PoseSequence]:
     return [_make_sequence(path, name, arrays) for name in sorted(names)]
 
 
-def _make_sequence(path: Path, name: str, arrays: dict[str, NDArray[np.generic]]) -> PoseSequence:
+def _as_arrays(s: PoseSequence) -> dict[str, NDArray[np.generic]]:
+    arrays: dict[str, NDArray[np.generic]] = {
+        "keypoints": s.keypoints_px,
+        "labels": s.labels,
+        "times_s": s.times_s,
+        "size": np.array(s.size, dtype=np.int32),
+    }
+    origins = {field: getattr(s, field) for field in ORIGINS}
+    arrays |= {field: np.array(text) for field, text in origins.items() if text is not None}
+    return {f"{s.name}/{field}": array for field, array in arrays.items()}
+
+
+def _make_sequence(
+    path: Path, name: str, arrays: Mapping[str, NDArray[np.generic]]
+) -> PoseSequence:
     where = f"{path}, sequence {name!r}"
     for field in FIELDS:
         if f"{name}/{field}" not in arrays:
@@ -119,23 +178,42 @@ def _make_sequence(path: Path, name: str, arrays: dict[str, NDArray[np.generic]]
                 f"{where}: expected {field} {np.dtype(dtype)} {list(shape)},"
                 f" got {array.dtype} {list(array.shape)}"
             )
+    clip, camera, subject = (
+        _origin(where, field, arrays.get(f"{name}/{field}")) for field in ORIGINS
+    )
     sequence = PoseSequence(
         name=name,
         keypoints_px=keypoints.astype(np.float32),
         labels=labels.astype(np.int8),
         times_s=times_s.astype(np.float64),
         size=(int(size.astype(int)[0]), int(size.astype(int)[1])),
+        clip=clip,
+        camera=camera,
+        subject=subject,
     )
     _check_values(where, sequence)
     return sequence
 
 
+def _origin(where: str, field: str, array: NDArray[np.generic] | None) -> str | None:
+    if array is None:
+        return None
+    if array.dtype.kind != "U" or array.shape != () or not str(array):
+        raise SourceError(
+            f"{where}: expected {field} to be a text without dimensions,"
+            f" got {array.dtype} {list(array.shape)}"
+        )
+    return str(array)
+
+
 def _check_values(where: str, s: PoseSequence) -> None:
     if not np.isfinite(s.keypoints_px).all() or (s.keypoints_px[..., 2] < 0).any():
         raise SourceError(f"{where}: keypoints must be finite, with scores of 0 or more")
-    if ((s.labels < -1) | (s.labels >= len(CLASSES))).any():
+    if ((s.labels < HARMLESS) | (s.labels >= len(CLASSES))).any():
         got = sorted({int(v) for v in s.labels})
-        raise SourceError(f"{where}: expected labels from -1 to {len(CLASSES) - 1}, got {got}")
+        raise SourceError(
+            f"{where}: expected labels from {HARMLESS} to {len(CLASSES) - 1}, got {got}"
+        )
     if not np.isfinite(s.times_s).all() or (np.diff(s.times_s) <= 0).any():
         raise SourceError(f"{where}: times_s must be finite and strictly increasing")
     if min(s.size) < 1:

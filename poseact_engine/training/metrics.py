@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts of what a classifier said: confusion matrices per source and what follows from them."""
+"""Counts of what a classifier said: confusion matrices per source and what follows from them.
+
+Windows that are HARMLESS have no class that would be right: they are counted apart.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from poseact_engine.training.keypoints import HARMLESS
+from poseact_engine.training.paper import ABNORMAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +22,8 @@ class Scores:
 
     by_source: Mapping[str, NDArray[np.int64]]
     """Source to int64 ``[C, C]``: rows are the truth, columns what was said."""
+    harmless_by_source: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Source to int64 ``[C]``: what its harmless windows were said to be; sources that have any."""
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -35,6 +43,17 @@ class Scores:
         right = np.diag(self.confusion)[total > 0]
         return float(np.mean(right / total[total > 0])) if (total > 0).any() else float("nan")
 
+    @property
+    def harmless(self) -> int:
+        """Windows that are harmless."""
+        return sum(int(said.sum()) for said in self.harmless_by_source.values())
+
+    @property
+    def false_alarm(self) -> float:
+        """Share of the harmless windows that were said to be abnormal; NaN without any."""
+        alarms = (int(said[list(ABNORMAL)].sum()) for said in self.harmless_by_source.values())
+        return share(sum(alarms), self.harmless)
+
 
 def share(part: int, whole: int) -> float:
     """``part / whole``; NaN for nothing out of nothing."""
@@ -44,11 +63,15 @@ def share(part: int, whole: int) -> float:
 def score(
     truth: NDArray[np.int64], said: NDArray[np.int64], sources: NDArray[np.str_], *, classes: int
 ) -> Scores:
-    """Count truth against answer, per source; all three are ``[W]``."""
-    by_source = {}
+    """Count truth (classes and HARMLESS) against answer, per source; all three are ``[W]``."""
+    by_source, harmless_by_source = {}, {}
     for source in np.unique(sources) if len(sources) else np.array(["none"]):
-        rows = sources == source
+        rows = (sources == source) & (truth != HARMLESS)
         cells = truth[rows] * classes + said[rows]
         counts = np.bincount(cells, minlength=classes * classes).astype(np.int64)
         by_source[str(source)] = counts.reshape(classes, classes)
-    return Scores(by_source=by_source)
+        rows = (sources == source) & (truth == HARMLESS)
+        if rows.any():
+            of_harmless = np.bincount(said[rows], minlength=classes).astype(np.int64)
+            harmless_by_source[str(source)] = of_harmless
+    return Scores(by_source=by_source, harmless_by_source=harmless_by_source)

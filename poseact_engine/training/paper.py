@@ -9,6 +9,8 @@ from __future__ import annotations
 from poseact_engine.types import ACTIONS, COCO_JOINTS
 
 CLASSES = ACTIONS
+ABNORMAL = tuple(CLASSES.index(name) for name in ("falling_down", "lying_down"))
+"""The classes that are to be reported."""
 JOINTS = len(COCO_JOINTS)
 LENGTH = 9
 RATE = (30, 1)

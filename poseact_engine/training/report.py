@@ -7,9 +7,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import RenderableType
 from rich.table import Table
 
+from poseact_engine.training.keypoints import HARMLESS
 from poseact_engine.training.metrics import Scores, share
 from poseact_engine.training.windows import WindowSet
 
@@ -26,7 +28,10 @@ def count_table(train: WindowSet, validation: WindowSet, classes: Sequence[str])
     table.add_column("class")
     for source in sources:
         table.add_column(source, justify="right")
-    for index, name in enumerate(classes):
+    labels = {**dict(enumerate(classes)), HARMLESS: "harmless"}
+    if not any((part.labels == HARMLESS).any() for part in (train, validation)):
+        del labels[HARMLESS]
+    for index, name in labels.items():
         cells = []
         for source in sources:
             pair = [_count(part, index, source) for part in (train, validation)]
@@ -54,6 +59,12 @@ def accuracy_table(scores: Scores, classes: Sequence[str]) -> Table:
     table.add_section()
     table.add_row("all", *(_cell(np.trace(m), m.sum()) for m in matrices))
     table.add_row("mean of classes", *[""] * len(scores.by_source), percent(scores.macro))
+    if scores.harmless:
+        table.add_row(
+            "harmless, named abnormal",
+            *[""] * len(scores.by_source),
+            f"{percent(scores.false_alarm)} (of {scores.harmless})",
+        )
     return table
 
 
@@ -71,8 +82,14 @@ def confusion_table(scores: Scores, classes: Sequence[str]) -> Table:
     for index, name in enumerate(classes):
         for source, matrix in scores.by_source.items():
             if matrix[index].any():
-                table.add_row(name, source, *(str(v) if v else "·" for v in matrix[index]))
+                table.add_row(name, source, *_numbers(matrix[index]))
+    for source, said in scores.harmless_by_source.items():
+        table.add_row("harmless", source, *_numbers(said))
     return table
+
+
+def _numbers(counts: NDArray[np.int64]) -> list[str]:
+    return [str(v) if v else "·" for v in counts]
 
 
 def warnings(train: WindowSet, validation: WindowSet, classes: Sequence[str]) -> list[str]:
@@ -93,6 +110,22 @@ def warnings(train: WindowSet, validation: WindowSet, classes: Sequence[str]) ->
             found.append(f"{name} has no held-out window: its accuracy is unknown")
     if not len(validation):
         found.append("nothing was held out: no accuracy is known")
+    return found
+
+
+def caveats(*, split: str, patience: int | None, epoch: int) -> list[str]:
+    """How the run makes its held-out score better than it is."""
+    found = []
+    if split == "random":
+        found.append(
+            "windows were held out at random (--split random): their neighbours were learnt from,"
+            " so the accuracy flatters; --split group holds out subjects and clips"
+        )
+    if patience is not None:
+        found.append(
+            f"the held-out score chose epoch {epoch} (--patience), so it is a little too good;"
+            " measure with other data"
+        )
     return found
 
 

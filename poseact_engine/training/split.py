@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Splits sequences by subject or trial, never by frame, so that no person's take is on both
-sides; both cameras of a take stay together."""
+sides; all cameras of a take stay together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from poseact_engine.errors import ConfigError
+from poseact_engine.training.keypoints import PoseSequence
 
 GROUP_RULES: tuple[tuple[str, str], ...] = (
     (r"utkinect/(s\d+)_.*", r"utkinect/\1"),
@@ -32,31 +33,70 @@ class Split:
 
 
 def group_of(name: str) -> str:
-    """The subject or trial of a sequence; see GROUP_RULES."""
+    """The subject or trial that a sequence's name tells; see GROUP_RULES."""
     for pattern, group in GROUP_RULES:
         if re.fullmatch(pattern, name):
             return re.sub(pattern, group, name)
     return name
 
 
-def split_by_group(labels: Mapping[str, Set[int]], *, validation: float, seed: int) -> Split:
+def groups_of(sequences: Sequence[PoseSequence]) -> dict[str, str]:
+    """Name of a sequence to the group that it is in.
+
+    Sequences of the same subject are in one, and so are those of the same clip: if a clip shows
+    two subjects, all that either of them did is. A sequence of which neither is known is grouped
+    by its name.
+    """
+    marks = {s.name: _marks(s) for s in sequences}
+    sharing: dict[str, set[str]] = defaultdict(set)
+    for found in marks.values():
+        for mark in found:
+            sharing[mark] |= found
+    group: dict[str, str] = {}
+    for first in sorted(sharing):
+        if first in group:
+            continue
+        reached = [first]
+        while reached:
+            mark = reached.pop()
+            if mark not in group:
+                group[mark] = first
+                reached += sharing[mark]
+    return {name: group[min(found)] for name, found in marks.items()}
+
+
+def _marks(s: PoseSequence) -> set[str]:
+    """What a sequence may have in common with others that are to stay on its side."""
+    origins = (("subject", s.subject), ("clip", s.clip))
+    return {f"{kind} {text}" for kind, text in origins if text} or {group_of(s.name)}
+
+
+def split_by_group(
+    labels: Mapping[str, Set[int]],
+    *,
+    validation: float,
+    seed: int,
+    groups: Mapping[str, str] | None = None,
+) -> Split:
     """Split the sequences of ``labels`` (name to the labels that its windows have).
 
     About ``validation`` of the groups of each stratum (a class in a source) are held out, at
     least one where it has two, and never all. The strata with the fewest groups choose first.
-    Sequences without a label are on neither side.
+    Sequences without a label are on neither side. ``groups`` is what ``groups_of`` says of the
+    sequences; without it the names tell.
     """
     if not 0 <= validation < 1:
         raise ConfigError(f"validation: expected 0 <= validation < 1, got {validation!r}")
+    group = {name: groups[name] if groups else group_of(name) for name in labels}
     strata: dict[tuple[str, int], set[str]] = defaultdict(set)
     for name, found in labels.items():
         for label in found:
-            strata[name.split("/", 1)[0], label].add(group_of(name))
+            strata[name.split("/", 1)[0], label].add(group[name])
     held = _hold_out(strata, validation, np.random.default_rng(seed)) if validation else set()
     used = [name for name in sorted(labels) if labels[name]]
     return Split(
-        train=tuple(n for n in used if group_of(n) not in held),
-        validation=tuple(n for n in used if group_of(n) in held),
+        train=tuple(n for n in used if group[n] not in held),
+        validation=tuple(n for n in used if group[n] in held),
     )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine._core import Windows
-from poseact_engine.training.keypoints import PoseSequence
-from poseact_engine.training.paper import JOINTS, LENGTH, RATE
+from poseact_engine.training.keypoints import HARMLESS, UNKNOWN, PoseSequence
+from poseact_engine.training.paper import ABNORMAL, JOINTS, LENGTH, RATE
 
 TICKS_PER_S = 90_000
 MAX_GAP_S = 0.4
@@ -27,7 +27,7 @@ class WindowSet:
     poses_px: NDArray[np.float32]
     """float32 ``[W, T, K, 3]``, oldest pose first."""
     labels: NDArray[np.int64]
-    """int64 ``[W]``: index into CLASSES, or -1 (see ``label_windows``)."""
+    """int64 ``[W]``: index into CLASSES, UNKNOWN or HARMLESS (see ``label_windows``)."""
     sequence: NDArray[np.int64]
     """int64 ``[W]``: index into ``names``."""
     end_s: NDArray[np.float64]
@@ -48,8 +48,20 @@ class WindowSet:
         )
 
     def labelled(self) -> WindowSet:
-        """The windows with a label."""
+        """The windows of an action."""
         return self.select(self.labels >= 0)
+
+    def known(self) -> WindowSet:
+        """The windows of an action, and those that are harmless."""
+        return self.select(self.labels != UNKNOWN)
+
+    def labels_by_name(self) -> dict[str, set[int]]:
+        """Name of a sequence to the labels that its windows have."""
+        found: dict[str, set[int]] = {name: set() for name in self.names}
+        pairs = np.unique(np.stack([self.sequence, self.labels]), axis=1)
+        for index, label in pairs.T.tolist():
+            found[self.names[index]].add(label)
+        return found
 
     def of(self, names: Sequence[str]) -> WindowSet:
         """The windows of the sequences with these names."""
@@ -62,13 +74,19 @@ class WindowSet:
 
 
 def cut_windows(
-    sequences: Sequence[PoseSequence], *, thin_s: tuple[float, float] | None = None, seed: int = 0
+    sequences: Sequence[PoseSequence],
+    *,
+    thin_s: tuple[float, float] | None = None,
+    seed: int = 0,
+    every: int = 1,
 ) -> WindowSet:
     """Every window of every sequence, one per grid step (decision 8's rule, run by the engine's
     own code). Frames without a person are pushed as the engine does it: not at all.
 
     ``thin_s`` drops frames at random, so that those that stay are this many seconds apart: what a
-    slower camera would have seen. Labels are of the whole sequence all the same.
+    slower camera would have seen. Labels are of the whole sequence all the same. Of each
+    sequence's windows only one in ``every`` is kept, the first among them: neighbours are much
+    alike, and many hours of them do not fit into memory.
     """
     rng = np.random.default_rng(seed)
     parts = []
@@ -76,7 +94,9 @@ def cut_windows(
         rows = np.flatnonzero((sequence.keypoints_px[..., 2] > 0).any(axis=1))
         if thin_s is not None:
             rows = _thin(rows, sequence.times_s, thin_s, rng)
-        parts.append(_cut_one(sequence, rows))
+        poses, labels, end_s = _cut_one(sequence, rows)
+        # Copies: a view would keep the whole sequence's windows.
+        parts.append((poses[::every].copy(), labels[::every].copy(), end_s[::every].copy()))
     return _join(sequences, parts)
 
 
@@ -96,8 +116,9 @@ def label_windows(
     start_s: NDArray[np.float64], end_s: NDArray[np.float64], sequence: PoseSequence
 ) -> NDArray[np.int64]:
     """A window's label is that of its last pose: of the frame nearest to ``end_s`` (the earlier
-    of two as near). It is -1 where any frame of the window is: those between its start and its
-    end, and the frames before and after between which its first and last pose were interpolated.
+    of two as near). Its frames are those between its start and its end, and the frames before and
+    after between which its first and last pose were interpolated. It is UNKNOWN where any of them
+    is, and where the last is HARMLESS and any of them is of an abnormal class.
     """
     times, labels = sequence.times_s, sequence.labels.astype(np.int64)
     first = np.searchsorted(times, start_s + SAME_TIME_S, side="right") - 1
@@ -106,9 +127,18 @@ def label_windows(
     before = np.clip(np.searchsorted(times, end_s + SAME_TIME_S, side="right") - 1, 0, None)
     later_is_nearer = (times[last] - end_s) < (end_s - times[before]) - SAME_TIME_S
     label = np.where(later_is_nearer, labels[last], labels[before])
-    unknown_before = np.concatenate([[0], np.cumsum(labels < 0)])
-    has_unknown = unknown_before[last + 1] > unknown_before[first]
-    return np.where(has_unknown, -1, label)
+    is_unclear = _any_between(labels == UNKNOWN, first, last)
+    is_unclear |= (label == HARMLESS) & _any_between(np.isin(labels, ABNORMAL), first, last)
+    return np.where(is_unclear, UNKNOWN, label)
+
+
+def _any_between(
+    of: NDArray[np.bool_], first: NDArray[np.int64], last: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether any of ``of[first : last + 1]`` is true, for each pair."""
+    before = np.concatenate([[0], np.cumsum(of)])
+    found: NDArray[np.bool_] = before[last + 1] > before[first]
+    return found
 
 
 def _cut_one(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from poseact_engine.evaluation.action_eval import ActionEvalConfig, evaluate_act
 from poseact_engine.evaluation.action_plots import plots, write_plots, write_tensorboard
 from poseact_engine.evaluation.action_scores import ActionScores, score_actions
 from poseact_engine.training.keypoints import read_sequences
+from poseact_engine.training.keypoints import write_sequences as write_keypoints
 from poseact_engine.training.windows import cut_windows
 from tests.models import make_action
 from tests.poses import CLASSES, write_sequences
@@ -155,6 +157,36 @@ def test_the_sides_of_the_split_are_those_of_the_training(data: Path, tmp_path: 
     windows = cut_windows(read_sequences([data])).labelled()
     left_out = np.array(windows.names)[windows.sequence] == "made/walking-0"
     assert both == len(windows) - left_out.sum()
+
+
+def test_harmless_windows_are_counted_apart_and_groups_stay_on_a_side(
+    data: Path, tmp_path: Path
+) -> None:
+    sequences = [
+        replace(
+            s,
+            labels=np.full_like(s.labels, -2) if "lifting" in s.name else s.labels,
+            clip=s.name[-1],  # takes 0 to 3 of all actions belong together
+        )
+        for s in read_sequences([data])
+    ]
+    path, model = tmp_path / "h.npz", make_action(tmp_path / "a.onnx")
+    write_keypoints(path, sequences)
+    report = evaluate_action(ActionEvalConfig(data=(path,), action=model))
+    windows = cut_windows(sequences)
+    said = answers(model, windows.poses_px).argmax(axis=1)
+    harmless = windows.labels == -2
+    scores = report.scores
+    assert scores.windows == (~harmless).sum()
+    assert scores.counts.harmless == harmless.sum() > 0
+    assert scores.counts.false_alarm == np.isin(said[harmless], (1, 5)).mean()
+    assert scores.counts.accuracy == (said == windows.labels)[~harmless].mean()
+    assert scores.as_json()["harmless"]["windows"] == harmless.sum()
+    sides = [
+        evaluate_action(ActionEvalConfig(data=(path,), action=model, split=side)).sequences
+        for side in ("held-out", "trained-on")
+    ]
+    assert sides == [6, 18]  # one take of four, of six actions
 
 
 def test_what_cannot_be_scored_says_so(data: Path, tmp_path: Path) -> None:

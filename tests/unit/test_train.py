@@ -220,7 +220,7 @@ def test_data_and_folders_are_refused_as_output_before_any_training(
     tmp_path: Path, data: Path
 ) -> None:
     before = data.read_bytes()
-    for output, message in ((data, "is a keypoint file"), (tmp_path, "got a folder")):
+    for output, message in ((data, "is a file to be read"), (tmp_path, "got a folder")):
         with pytest.raises(SinkError, match=message):
             CliRunner().invoke(
                 train_app, ["action", str(data), "-o", str(output)], catch_exceptions=False

@@ -8,7 +8,6 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from poseact_engine.evaluation.inputs import DataOptions
 from poseact_engine.manifest import ActionManifest, DetectorManifest, Manifest, PoseManifest
 from poseact_engine.types import COCO_JOINTS
 from tests.coco_files import person, write_truth
+from tests.pages import Page
 
 Answer = Callable[[NDArray[Any]], tuple[NDArray[Any], ...]]
 COMMON: dict[str, Any] = {
@@ -156,51 +156,14 @@ def test_figures_that_are_no_numbers_are_null_and_fail(tmp_path: Path) -> None:
     assert "non_finite: expected at most 0, got 1632" in report["failures"]
 
 
-class _Page(HTMLParser):
-    """Links, images and text of a page; tags must close in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sources: list[str] = []
-        self.text: list[str] = []
-        self._open: list[str] = []
-        self.balanced = True
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.sources += [v or "" for k, v in attrs if k in ("src", "href")]
-        if tag not in ("meta", "img"):
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        self.balanced &= bool(self._open) and self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-    def closed(self) -> bool:
-        return self.balanced and not self._open
-
-
 @pytest.mark.parametrize(("task", "plots"), [("pose", 4), ("detector", 3), ("action", 2)])
 def test_the_page_needs_nothing_else(tmp_path: Path, task: str, plots: int) -> None:
     step = {"pose": 9.0, "detector": 40.0, "action": 9.0}[task]
     write_report(judged(task, step), tmp_path / "r.html")
     content = (tmp_path / "r.html").read_text(encoding="utf-8")
-    page = _Page()
-    page.feed(content)
-    page.close()
-    assert page.closed()
-    assert not re.search(r"https?://|@import|url\(|<script|<link", content)
-    assert len(page.sources) == plots
-    for source in page.sources:
-        head, data = source.split(",", 1)
-        assert head == "data:image/png;base64"
-        picture = cv2.imdecode(
-            np.frombuffer(base64.b64decode(data, validate=True), np.uint8), cv2.IMREAD_COLOR
-        )
-        assert picture is not None
-        assert picture.std() > 1  # something is drawn
-    text = " ".join(page.text)
+    page = Page(content)
+    page.check_pictures(plots)
+    text = page.text
     assert "made by code" in text
     assert "made <by> code" in text  # escaped in the page, whole for the reader
     for judgement in judged(task, step).failures:

@@ -16,6 +16,7 @@ from poseact_engine.cli.eval_report import (
     progress,
     write_json,
 )
+from poseact_engine.cli.eval_world import eval_world
 from poseact_engine.config import BackendChoice, DeviceChoice, PoseNms
 from poseact_engine.errors import ConfigError
 from poseact_engine.evaluation.walk import Where
@@ -214,3 +215,6 @@ def eval_action(
             action_plots.write_plots(pictures, plots)
         if tensorboard is not None:
             action_plots.write_tensorboard(report.scores, pictures, tensorboard)
+
+
+eval_app.command("world")(eval_world)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+from poseact_engine.bundled import BundledTask, bundled_model
 from poseact_engine.config_checks import (
     FromMapping,
     check,
@@ -252,6 +253,20 @@ class EngineConfig(FromMapping):
         for name, kind in _PARTS.items():
             part = getattr(self, name)
             check(isinstance(part, kind), f"engine.{name}", f"a {kind.__name__}", part)
+
+    @classmethod
+    def bundled(cls, **parts: Any) -> Self:
+        """With the models that come with the package, but for the parts that are given.
+
+        Detector and pose know synthetic scenes only (see ``bundled/MODEL_CARD.md``).
+        """
+        tasks: dict[str, BundledTask] = {"detect": "detector", "pose": "pose", "action": "action"}
+        models = {
+            part: {"model": bundled_model(task)}
+            for part, task in tasks.items()
+            if part not in parts
+        }
+        return cls.from_mapping({**models, **parts})
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

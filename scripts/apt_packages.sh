@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs the system packages that building and testing need and the machine lacks: through apt as
-# root or with passwordless sudo, otherwise stops with the one line to type.
+# usage: scripts/apt_packages.sh [--build]
+# Installs the system packages that building and testing (--build: building alone) need and the
+# machine lacks: through apt as root or with passwordless sudo, otherwise stops with the one line to type.
 source "$(dirname "$0")/common.sh"
+for_tests=1
+if [ "${1:-}" = --build ]; then for_tests=; fi
 
 # Looked for by what they give, so that an FFmpeg or a Python from elsewhere will do.
 missing() {
@@ -19,9 +22,11 @@ missing() {
   need libavformat-dev pkg-config --exists libavformat
   need libavcodec-dev pkg-config --exists libavcodec
   need libavutil-dev pkg-config --exists libavutil
-  need libgtest-dev g++ -fsyntax-only -x c++ -include gtest/gtest.h /dev/null
-  need ffmpeg command -v ffmpeg
   need "python3 python3-venv python3-dev" scripts/find_python.sh
+  if [ "$for_tests" ]; then
+    need libgtest-dev g++ -fsyntax-only -x c++ -include gtest/gtest.h /dev/null
+    need ffmpeg command -v ffmpeg
+  fi
   echo "${packages[*]}"
 }
 

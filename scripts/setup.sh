@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: scripts/setup.sh [EXTRA...]
+# usage: scripts/setup.sh [--only] [EXTRA...]
 # System packages, .venv, what pyproject.toml asks for (with the extras cpu, openvino, tensorrt,
 # video, train, eval, test and those named), and the project itself, editable. Stamps make a second run quick.
+# --only: the named extras alone, no torch, and no system package that only tests need.
 source "$(dirname "$0")/common.sh"
 
 # An open range would bring PyTorch's CUDA packages: gigabytes that no test here uses.
@@ -21,6 +22,10 @@ END
 install_dependencies() {
   local index=()
   say "python packages into $VENV"
+  if [ "$only" ]; then
+    "$VENV/bin/pip" install -q -r /dev/stdin <<<"$1"
+    return
+  fi
   if answers "$TORCH_CPU_INDEX/torch/"; then index=(--extra-index-url "$TORCH_CPU_INDEX"); fi
   "$VENV/bin/pip" install -q "${index[@]}" "$TORCH" -r /dev/stdin <<<"$1"
   "$VENV/bin/pip" install -q --no-deps "$TRACKEVAL"
@@ -33,8 +38,13 @@ build_extension() {
     --config-settings=cmake.define.POSEACT_WERROR=ON --editable .
 }
 
-scripts/apt_packages.sh
+only=
 extras=(cpu openvino tensorrt video train eval test "$@")
+if [ "${1:-}" = --only ]; then
+  only=--build
+  extras=("${@:2}")
+fi
+scripts/apt_packages.sh $only
 stamps=$VENV/.stamps
 if [ ! -x "$VENV/bin/python" ]; then "$(scripts/find_python.sh)" -m venv "$VENV"; fi
 mkdir -p "$stamps"

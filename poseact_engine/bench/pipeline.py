@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from poseact_engine.backends.registry import cpu_count
@@ -24,11 +23,12 @@ from poseact_engine.bench.harness import (
     Report,
     Work,
     describe_machine,
-    need,
     rows_of,
     time_interleaved,
 )
+from poseact_engine.bench.made_clips import CLIP_FRAMES, make_clip, make_scene
 from poseact_engine.bench.plain_loop import PlainLoop
+from poseact_engine.bundled import bundled_model
 from poseact_engine.config import (
     ActionConfig,
     DetectConfig,
@@ -40,7 +40,6 @@ from poseact_engine.engine import Engine
 from poseact_engine.errors import ConfigError
 
 OURS = "ours"
-CLIP_FRAMES = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,30 +75,10 @@ class _Spent:
         return {name: statistics.median(s) / self.frames * 1e3 for name, s in parts.items()}
 
 
-def make_clip(path: Path) -> Path:
-    """1080p H.264 of a texture that drifts: a decoder has about as much to do as with CCTV."""
-    av = need("av")
-    random = np.random.default_rng(0)
-    coarse = random.integers(40, 200, (68, 120), dtype=np.uint8)
-    picture = np.kron(coarse, np.ones((16, 16), np.uint8))[:1080]
-    picture = picture + random.integers(0, 12, picture.shape, dtype=np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 30)
-        for i in range(CLIP_FRAMES):
-            moved = np.roll(picture, (i, 3 * i), axis=(0, 1))
-            frame = av.VideoFrame.from_ndarray(moved, format="gray").reformat(format="yuv420p")
-            frame.pts = i
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-def _ours(engine: Engine, clip: Path, spent: _Spent) -> Work:
+def _ours(engine: Engine, clips: Sequence[Path], spent: _Spent) -> Work:
     def work(_: int) -> None:
         cpu_s, backend_s = time.process_time(), engine.backend_cpu_s
-        with engine.run(clip) as run:
+        with engine.run(clips) as run:
             done = [(len(step.frames), len(step.tracks.ids)) for step in run]
         spent.frames, spent.poses = (sum(column) for column in zip(*done, strict=True))
         spent.process_s.append(time.process_time() - cpu_s)
@@ -116,9 +95,12 @@ def _repeat(work: Work, repeats: int) -> None:
 
 
 def measure(
-    models: Models, clip: Path, *, frames: int, threads: int, repeats: int, case: str
+    models: Models, clips: Sequence[Path], *, frames: int, threads: int, repeats: int, case: str
 ) -> Report:
-    """Runs all variants in turn over the first ``frames`` frames of the clip."""
+    """Runs all variants in turn over the first ``frames`` frames of each clip.
+
+    The engine has all clips at once, a stream each; the loop one after another.
+    """
     config = EngineConfig(
         detect=DetectConfig(model=models.detector),
         pose=PoseConfig(model=models.pose),
@@ -129,19 +111,20 @@ def measure(
     spent = _Spent()
     poses: dict[str, int] = {}
     with Engine(config) as engine:
-        variants: dict[str, Work] = {OURS: _ours(engine, clip, _Spent())}
+        variants: dict[str, Work] = {OURS: _ours(engine, clips, _Spent())}
         for count in sorted({1, threads}):
             name = f"loop, ONNX Runtime with {count} thread{'s' if count > 1 else ''}"
-            variants[name] = _loop(models, clip, frames, count, poses)
+            variants[name] = _loop(models, clips, frames, count, poses)
         timings = time_interleaved(variants, repeats=repeats, warmup=1)
         variants.clear()  # the loops' idle threads spin for a while, which would count as ours
-        _repeat(_ours(engine, clip, spent), repeats)
+        _repeat(_ours(engine, clips, spent), repeats)
     rows = rows_of(case, timings, ours=OURS, left_out="output files")
     best_s = timings[OURS].median_s
     summary = {
         "ratio": min(row.ratio for row in rows if row.ratio is not None),
         "overhead": spent.overhead(),
         "frames": spent.frames,
+        "streams": len(clips),
         "threads": threads,
         "poses": {OURS: spent.poses, "loop": poses["loop"]},
         "frames_per_s": spent.frames / best_s,
@@ -153,21 +136,30 @@ def measure(
     )
 
 
-def _loop(models: Models, clip: Path, frames: int, threads: int, poses: dict[str, int]) -> Work:
+def _loop(
+    models: Models, clips: Sequence[Path], frames: int, threads: int, poses: dict[str, int]
+) -> Work:
     loop = PlainLoop(models.detector, models.pose, models.action, threads=threads)
 
     def work(_: int) -> None:
-        poses["loop"] = loop.run(clip, frames)[1]
+        poses["loop"] = sum(loop.run(clip, frames)[1] for clip in clips)
 
     return work
 
 
-def _models(given: list[Path | None], folder: Path) -> tuple[Models, str]:
+def _models(given: list[Path | None], folder: Path, *, scenes: bool) -> tuple[Models, str]:
     detector, pose, action = given
     if detector is not None and pose is not None and action is not None:
         return Models(detector=detector, pose=pose, action=action), "given models"
     if any(path is not None for path in given):
         raise ConfigError("pipeline: expected all of --detector, --pose and --action, or none")
+    if scenes:
+        bundled = Models(
+            detector=bundled_model("detector"),
+            pose=bundled_model("pose"),
+            action=bundled_model("action"),
+        )
+        return bundled, "bundled models"
     made = Models(
         detector=made_models.make_detector(folder / "detector.onnx"),
         pose=made_models.make_pose(folder / "pose.onnx"),
@@ -176,15 +168,42 @@ def _models(given: list[Path | None], folder: Path) -> tuple[Models, str]:
     return made, f"made models, {made_models.PEOPLE} people"
 
 
+def _clips(
+    clip: Path | None, people: int | None, streams: int, frames: int, folder: Path
+) -> tuple[list[Path], str]:
+    """One a stream, and what they are."""
+    many = "" if streams == 1 else f"{streams} streams of "
+    if clip is not None and people is not None:
+        raise ConfigError("pipeline: expected a clip or --people, got both")
+    if clip is not None:
+        return [clip] * streams, f"{many}{clip.name}"
+    if people is None:
+        return [make_clip(folder / "clip.mp4")] * streams, f"{many}made clip"
+    scenes = [
+        make_scene(folder / f"scene-{i}.mp4", people=people, seed=i, frames=frames)
+        for i in range(streams)
+    ]
+    return scenes, f"{many}made scene with {people} people"
+
+
 def command(
     clip: Annotated[
         Path | None, typer.Argument(help="A video; without one, a made clip of 1080p.")
     ] = None,
     *,
+    people: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=20, help="Made scenes with so many people each, and the bundled models."
+        ),
+    ] = None,
+    streams: Annotated[
+        int, typer.Option(min=1, max=256, help="So many at once: clips or made scenes.")
+    ] = 1,
     detector: Annotated[Path | None, typer.Option(help="Without one, made models.")] = None,
     pose: Annotated[Path | None, typer.Option(help="The same.")] = None,
     action: Annotated[Path | None, typer.Option(help="The same.")] = None,
-    frames: Annotated[int, typer.Option(min=1, help="First frames of the clip.")] = CLIP_FRAMES,
+    frames: Annotated[int, typer.Option(min=1, help="First frames of each.")] = CLIP_FRAMES,
     threads: Annotated[int | None, typer.Option(min=1, help="For the models.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 5,
     json: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
@@ -192,14 +211,14 @@ def command(
     """Whole runs against the usual Python loop with the same weights."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        models, what = _models([detector, pose, action], folder)
-        source = clip if clip is not None else make_clip(folder / "clip.mp4")
+        models, what = _models([detector, pose, action], folder, scenes=people is not None)
+        clips, where = _clips(clip, people, streams, frames, folder)
         report = measure(
             models,
-            source,
+            clips,
             frames=frames,
             threads=threads or cpu_count(),
             repeats=repeats,
-            case=f"{'made clip' if clip is None else clip.name}, {what}",
+            case=f"{where}, {what}",
         )
     report.show(json)

@@ -17,7 +17,9 @@ import typer
 
 from poseact_engine.backends.base import BackendEntry
 from poseact_engine.backends.registry import BACKENDS, cpu_count
+from poseact_engine.bundled import BUNDLED_TASKS, BundledTask, bundled_path
 from poseact_engine.cli.gpu import gpu_report
+from poseact_engine.files import file_sha256
 from poseact_engine.version import __version__
 
 # Packages beside the core: what each is for, and the extra that brings it.
@@ -34,6 +36,7 @@ EXTRAS = {
 RUNTIMES = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu")}
 Owners = Mapping[str, list[str]]
 """Module to the distributions that bring it."""
+BUNDLED_ADVICE = "the package anew, or name models with --detector, --pose and --action"
 BOTH_RUNTIMES = (
     "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
     "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'poseact-engine[cpu]'"
@@ -63,6 +66,7 @@ def report() -> dict[str, Any]:
         "gpu": gpu,
         "backends": backends,
         "extras": {name: _extra(name, owners) for name in EXTRAS},
+        "bundled_models": {task: _bundled(task) for task in BUNDLED_TASKS},
         "problems": _problems(build_error, backends, usable),
         "ok": build is not None and bool(usable),
     }
@@ -129,6 +133,12 @@ def _extra(name: str, owners: Owners) -> dict[str, Any]:
     return {"version": version, "purpose": purpose, "install": None if version else install}
 
 
+def _bundled(task: BundledTask) -> dict[str, Any]:
+    """The file's own sha256, which `sha256sum` gives too; None where there is no such file."""
+    path = bundled_path(task)
+    return {"file": str(path), "sha256": file_sha256(path) if path.is_file() else None}
+
+
 def _cpu_model() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -175,6 +185,9 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     for name, extra in found["extras"].items():
         have = extra["version"] or "missing"
         rows.append((name, f"{have} ({extra['purpose']})", extra["install"] or ""))
+    for task, model in found["bundled_models"].items():
+        have = f"sha256 {model['sha256']}" if model["sha256"] else "missing"
+        rows.append((f"bundled {task}", have, "" if model["sha256"] else BUNDLED_ADVICE))
     return rows
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from poseact_engine.bundled import BundledTask
+from poseact_engine.cli.bundled import BUNDLED, model_files, tell_bundled
 from poseact_engine.config import (
     ActionConfig,
     DetectConfig,
@@ -22,16 +24,29 @@ _MODELS, _FILES, _WORK = "Models", "Output files", "How to work"
 
 Sources = Annotated[
     list[str],
-    typer.Argument(metavar="SOURCE", help="Video files, images, quoted patterns or camera URLs."),
+    typer.Argument(
+        metavar="SOURCE", help="Video files, images, quoted patterns, camera URLs or synthetic://."
+    ),
 ]
 Detector = Annotated[
-    Path, typer.Option(help="Detector, an exported .onnx file.", rich_help_panel=_MODELS)
+    Path | None,
+    typer.Option(
+        help="Detector, an exported .onnx file.", show_default=BUNDLED, rich_help_panel=_MODELS
+    ),
 ]
 Pose = Annotated[
-    Path, typer.Option(help="Pose network, an exported .onnx file.", rich_help_panel=_MODELS)
+    Path | None,
+    typer.Option(
+        help="Pose network, an exported .onnx file.", show_default=BUNDLED, rich_help_panel=_MODELS
+    ),
 ]
 Action = Annotated[
-    Path, typer.Option(help="Action network, an exported .onnx file.", rich_help_panel=_MODELS)
+    Path | None,
+    typer.Option(
+        help="Action network, an exported .onnx file.",
+        show_default=BUNDLED,
+        rich_help_panel=_MODELS,
+    ),
 ]
 Out = Annotated[
     str | None,
@@ -143,9 +158,9 @@ run_app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 def run_command(  # each parameter is an option of the command line
     source: Sources,
     *,
-    detector: Detector,
-    pose: Pose,
-    action: Action,
+    detector: Detector = None,
+    pose: Pose = None,
+    action: Action = None,
     out: Out = None,
     events: Events = None,
     video: Video = None,
@@ -162,10 +177,12 @@ def run_command(  # each parameter is an option of the command line
     verbose: Verbose = False,
 ) -> None:
     """Everything that is wrong with options and output files is said before a model is loaded."""
+    given: dict[BundledTask, Path | None] = {"detector": detector, "pose": pose, "action": action}
+    models = model_files(given)
     config = EngineConfig(
-        detect=DetectConfig(model=detector, min_score=det_score, every=detect_every),
-        pose=PoseConfig(model=pose, nms=pose_nms),
-        action=ActionConfig(model=action),
+        detect=DetectConfig(model=models["detector"], min_score=det_score, every=detect_every),
+        pose=PoseConfig(model=models["pose"], nms=pose_nms),
+        action=ActionConfig(model=models["action"]),
         source=SourceConfig(every=every, max_frames=max_frames),
         track=TrackConfig(
             high_score=track_score, new_score=track_score, low_score=min(det_score, track_score)
@@ -177,6 +194,7 @@ def run_command(  # each parameter is an option of the command line
     from poseact_engine.cli import runner  # here, so that --help does not load the engine
 
     sinks = runner.make_sinks(source, out=out, events=events, video=video, overwrite=overwrite)
+    tell_bundled(given, source)
     code = runner.run(config, source, sinks, verbose=verbose)
     if code:
         raise typer.Exit(code)

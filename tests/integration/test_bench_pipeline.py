@@ -6,13 +6,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from poseact_engine import Engine
+from poseact_engine.bench.made_clips import make_scene
 from poseact_engine.bench.main import app
 from poseact_engine.bench.plain_loop import PlainLoop, suppress
+from poseact_engine.errors import ConfigError
 from tests.integration.made_world import World, scene
 
 
@@ -52,3 +55,28 @@ def test_the_report_has_a_ratio_and_an_overhead(tmp_path: Path, clip: Path) -> N
     assert 0 < summary["overhead"] < 1
     spent = summary["cpu_ms_per_frame"]
     assert spent["backends"] + spent["decoders"] < spent["process"]
+
+
+def test_streams_are_the_same_work_for_both_sides(tmp_path: Path, clip: Path) -> None:
+    report = tmp_path / "r.json"
+    options = ["--frames", "2", "--repeats", "1", "--threads", "1", "--json", str(report)]
+    done = CliRunner().invoke(app, ["pipeline", str(clip), "--streams", "3", *options])
+    assert done.exit_code == 0, done.output
+    found = json.loads(report.read_text())
+    assert (found["summary"]["frames"], found["summary"]["streams"]) == (6, 3)
+    assert found["summary"]["poses"] == {"ours": 30, "loop": 30}  # five made people
+    assert "3 streams of" in found["rows"][0]["case"]
+
+
+def test_a_made_scene_has_its_people_and_its_length(tmp_path: Path) -> None:
+    clip = make_scene(tmp_path / "scene.mp4", people=2, seed=3, frames=2)
+    with av.open(str(clip)) as container:
+        frames = list(container.decode(video=0))
+    assert len(frames) == 2
+    assert (frames[0].width, frames[0].height) == (1920, 1080)
+
+
+def test_a_clip_and_made_people_are_one_too_many(clip: Path, world: World) -> None:
+    done = CliRunner().invoke(app, ["pipeline", str(clip), "--people", "2", *world.options])
+    assert isinstance(done.exception, ConfigError)
+    assert "expected a clip or --people" in str(done.exception)

@@ -14,6 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from poseact_engine import bundled
 from poseact_engine.backends.base import BackendEntry
 from poseact_engine.cli import doctor
 
@@ -26,6 +27,7 @@ KEYS = {
     "gpu",
     "backends",
     "extras",
+    "bundled_models",
     "problems",
     "ok",
 }
@@ -62,6 +64,23 @@ def test_json_has_stable_keys_and_says_what_the_machine_says() -> None:
         "onnxruntime"
     )
     assert "CPUExecutionProvider" in found["backends"]["onnxruntime"]["providers"]
+
+
+def test_bundled_models_are_known_by_their_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundled, "bundled_folder", lambda: tmp_path)
+    (tmp_path / "pose.onnx").write_bytes(b"weights")
+    done = subprocess.run(
+        ["sha256sum", str(tmp_path / "pose.onnx")], capture_output=True, text=True, check=True
+    )
+    found = json.loads(run_doctor("--json").stdout)["bundled_models"]
+    assert list(found) == ["detector", "pose", "action"]
+    assert found["pose"]["sha256"] == done.stdout.split()[0]
+    assert found["action"] == {"file": str(tmp_path / "action.onnx"), "sha256": None}
+    text = run_doctor().stdout
+    assert f"bundled pose: sha256 {found['pose']['sha256']}\n" in text
+    assert "bundled action: missing; to install: the package anew" in text
 
 
 def test_ffmpeg_versions_are_those_of_pkg_config() -> None:

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m export hrnet`, `yolox` and `lstm`: PyTorch checkpoints, official ones or our own.
 
-What HRNet's file name says of it needs no option; it is told what was taken from there.
+What HRNet's file name says of it needs no option, nor what our own checkpoints say; it is told what
+was taken from there.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -31,8 +32,9 @@ from export.cli_options import (
     Weights,
     value_of,
 )
-from export.hrnet import HrnetOptions, export_hrnet, read_name
+from export.hrnet import HrnetOptions, export_hrnet, name_own, read_name
 from export.options import parse_iou, parse_joints, parse_size, require
+from export.own import own_front, read_own, refuse
 from export.parity.cli_options import BoundOption, Data, Detector, Report, Truth, gate_options
 from export.pose import HeatmapDecode
 from export.precision_options import (
@@ -49,6 +51,9 @@ from export.precision_options import (
 )
 from export.yolox import YoloxOptions, export_yolox
 from poseact_engine.manifest import Geometry
+
+if TYPE_CHECKING:
+    from poseact_engine.training.network_checkpoint import NetworkInfo
 
 commands = typer.Typer()
 
@@ -80,11 +85,13 @@ def hrnet(
     report: Report = None,
 ) -> None:
     """Export HRNet weights of its authors, AlphaPose, MMPose or DARK and UDP, with its decoding."""
-    named = read_name(weights or Path())
+    own = read_own(weights, "pose")
+    refuse(weights or Path(), own, alphapose=alphapose, size=size is not None)
+    named = read_name(weights or Path()) if own is None else name_own(own)
     pixels = parse_size(size) if size is not None else named.size
     given = require(
-        "export hrnet", weights=weights, output=output, size=pixels, source=source,
-        licence=licence,
+        "export hrnet", weights=weights, output=output, size=pixels,
+        source=source or (own and own.source), licence=licence or (own and own.licence),
     )  # fmt: skip
     options = HrnetOptions(
         size=cast(tuple[int, int], pixels),
@@ -93,7 +100,8 @@ def hrnet(
         dark_kernel=dark_kernel,
         flip_test=flip_test,
         alphapose=alphapose,
-        joints=None if joints is None else parse_joints(joints),
+        joints=_own_joints(own) if joints is None else parse_joints(joints),
+        input=None if own is None else own_front(own),
         source=given["source"],
         licence=given["licence"],
     )
@@ -102,7 +110,7 @@ def hrnet(
         "geometry": None if geometry is not None else options.geometry,
         "decode": None if decode is not None else options.decode,
     }
-    _say(Path(given["weights"]), taken)
+    _say(Path(given["weights"]), taken, own=own is not None)
     changed = precision_options(
         precision, target, calibrate, detector=calibrate_detector, least_db=least_db,
         most_kept=most_kept, keep=keep,
@@ -136,11 +144,15 @@ def yolox(
     report: Report = None,
 ) -> None:
     """Export Megvii's YOLOX weights, with their box decoding."""
+    own = read_own(weights, "detector")
+    refuse(weights or Path(), own, legacy=legacy, size=size is not None)
+    pixels = parse_size(size) if size is not None else own and own.size
     given = require(
-        "export yolox", weights=weights, output=output, size=size, source=source, licence=licence
-    )
+        "export yolox", weights=weights, output=output, size=pixels,
+        source=source or (own and own.source), licence=licence or (own and own.licence),
+    )  # fmt: skip
     options = YoloxOptions(
-        size=parse_size(given["size"]),
+        size=cast(tuple[int, int], pixels),
         nms_iou=parse_iou(nms_iou),
         max_boxes=max_boxes,
         person_class=person_class,
@@ -184,8 +196,13 @@ def lstm(
     typer.echo(f"{output}: {len(written.classes)} actions, sha256 {written.sha256[:12]}")
 
 
-def _say(weights: Path, taken: dict[str, str | None]) -> None:
+def _own_joints(own: NetworkInfo | None) -> tuple[str, ...] | None:
+    return None if own is None else own.names
+
+
+def _say(weights: Path, taken: dict[str, str | None], *, own: bool) -> None:
     """What was not given, and what it is taken for."""
     words = ", ".join(f"{name} {value}" for name, value in taken.items() if value is not None)
     if words:
-        typer.echo(f"by the name of {weights.name}: {words}", err=True)
+        origin = weights.name if own else f"by the name of {weights.name}"
+        typer.echo(f"{origin}: {words}", err=True)

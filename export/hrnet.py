@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from export.precision import PrecisionOptions
+    from poseact_engine.training.network_checkpoint import NetworkInfo
 
 FRONT = InputOptions(
     color="rgb",
@@ -62,12 +63,14 @@ class HrnetOptions:
     """Trained by AlphaPose, with its pixels."""
     joints: tuple[str, ...] | None = None
     """None: COCO's, for a network of 17."""
+    input: InputOptions | None = None
+    """Pixels of our own checkpoint; None: an official one's."""
     source: str
     licence: str
 
     @property
     def front(self) -> InputOptions:
-        return ALPHAPOSE_FRONT if self.alphapose else FRONT
+        return self.input or (ALPHAPOSE_FRONT if self.alphapose else FRONT)
 
     def __post_init__(self) -> None:
         if any(side < STEP or side % STEP for side in self.size):
@@ -97,6 +100,16 @@ def read_name(weights: Path) -> Named:
         # UDP's published scores are with its own DARK.
         decode="dark" if udp or "dark" in words else "quarter",
     )
+
+
+def name_own(info: NetworkInfo) -> Named:
+    """What our own checkpoint says; ExportError where it was cut in a way that this is not for."""
+    if info.options.get("expansion") != EXPANSION:
+        raise ExportError(
+            f"export hrnet: expected boxes that grow by {EXPANSION}, got"
+            f" {info.options.get('expansion')!r}"
+        )
+    return Named(size=info.size, geometry=info.options["geometry"], decode=info.options["decode"])
 
 
 def export_hrnet(

@@ -24,6 +24,8 @@ from poseact_engine.training.state_dict import check_names, fill, read_state_dic
 
 MMPOSE_BACKBONE = "backbone."
 MMPOSE_PREFIXES = (MMPOSE_BACKBONE, "keypoint_head.", "head.")
+HRNET_STEM = "conv1.weight"
+HRNET_STAGES = ("stage2.", "stage3.", "stage4.")
 HRNET_WIDTH = "stage2.0.branches.0.0.conv1.weight"
 HRNET_JOINTS = "final_layer.weight"
 YOLOX_STEM = "backbone.backbone.stem.conv.conv.weight"
@@ -38,13 +40,17 @@ def load_hrnet(path: Path) -> Hrnet:
     if _is_yolox(weights):
         raise SourceError(f"{path}: expected the weights of HRNet, got those of YOLOX")
     weights = _authors_names(path, weights)
-    with torch.device("meta"):
-        names = Hrnet(HrnetConfig()).state_dict()
-    check_names(path, "HRNet", weights, names)
+    one, two, three = (max(1, _count_children(weights, stage)) for stage in HRNET_STAGES)
     try:
+        guess = HrnetConfig(modules=(one, two, three))
+        with torch.device("meta"):
+            names = Hrnet(guess).state_dict()
+        check_names(path, "HRNet", weights, names)
         config = HrnetConfig(
             width=_channels(path, weights, HRNET_WIDTH),
             joints=_channels(path, weights, HRNET_JOINTS),
+            stem=_channels(path, weights, HRNET_STEM),
+            modules=guess.modules,
         )
     except ConfigError as error:
         raise SourceError(f"{path}: {error}") from error

@@ -49,6 +49,16 @@ def test_it_has_the_published_cost(width: int, height: int, gflops: float) -> No
     assert round(macs / 2**30, 1) == gflops  # table 1 of the paper; its giga is 2**30
 
 
+def test_a_narrow_stem_and_fewer_modules_make_it_cheaper() -> None:
+    with torch.device("meta"):
+        small = Hrnet(HrnetConfig(width=16, stem=16, modules=(1, 1, 1)))
+    shapes = {name: tuple(value.shape) for name, value in small.state_dict().items()}
+    assert shapes["layer1.3.conv3.weight"] == (64, 16, 1, 1)
+    assert shapes["transition1.0.0.weight"] == (16, 64, 3, 3)
+    assert {name.split(".")[1] for name in shapes if name.startswith("stage3.")} == {"0"}
+    assert small(torch.zeros(1, 3, 64, 64, device="meta")).shape == (1, 17, 16, 16)
+
+
 def test_w32_costs_7_65_gmac() -> None:
     macs = count_conv_macs(described(32), height=256, width=192)
     assert round(macs / 1e9, 2) == pytest.approx(7.65, abs=0.006)
@@ -116,6 +126,9 @@ def test_it_trains() -> None:
         ({"width": True}, "got True"),
         ({"joints": 0}, "hrnet.joints: expected a whole number from 1 to 512, got 0"),
         ({"joints": "17"}, "got '17'"),
+        ({"stem": 2}, "hrnet.stem: expected a whole number from 4 to 128, got 2"),
+        ({"modules": (1, 4)}, "hrnet.modules: expected three whole numbers"),
+        ({"modules": (1, 0, 3)}, "hrnet.modules: expected three whole numbers"),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused(options: dict[str, object], message: str) -> None:

@@ -23,6 +23,7 @@ if importlib.util.find_spec("torch"):
     from torch.fx import symbolic_trace
 
     from poseact_engine.training.complexity import count_conv_macs, count_parameters
+    from poseact_engine.training.detector import make_network, person_alone
     from poseact_engine.training.models.yolox import YOLOX_SIZES, Yolox, YoloxConfig
     from poseact_engine.training.official import load_yolox
     from tests.official_networks import YoloxOracle, one_thread, random_state, yolox_shapes
@@ -197,3 +198,22 @@ def test_the_traced_graph_has_plain_layers_alone_and_gives_the_same() -> None:
 def test_a_shape_that_cannot_be_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         YoloxConfig(**options)  # type: ignore[arg-type]
+
+
+def test_of_a_network_of_many_classes_the_person_stays() -> None:
+    torch.manual_seed(0)
+    many = Yolox(YoloxConfig(depth=0.33, width=0.125, classes=5)).eval()
+    alone = person_alone(many).eval()
+    picture = 255 * torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(alone(picture), many(picture)[..., :6])
+
+
+def test_logits_are_what_forward_says_before_the_sigmoid() -> None:
+    net = make_network(YoloxConfig(depth=0.33, width=0.125, classes=1), 0).eval()
+    picture = 255 * torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        raw, said = net.logits(picture), net(picture)
+    torch.testing.assert_close(said[..., :4], raw[..., :4])
+    torch.testing.assert_close(said[..., 4:], raw[..., 4:].sigmoid())
+    assert float(said[..., 4:].mean()) == pytest.approx(0.01, rel=0.5)

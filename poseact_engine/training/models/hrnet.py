@@ -11,20 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
 from poseact_engine.errors import ConfigError
 
 STEM = 64
-BOTTLENECK = 256
-"""Channels after layer1, whatever the width."""
+EXPANSION = 4
+"""layer1 gives this many times the stem's channels, whatever the width."""
 BLOCKS = 4
 """Residual blocks in layer1, and in each branch of a module."""
 MODULES = (1, 4, 3)
 """Of stages 2, 3 and 4, which have 2, 3 and 4 branches."""
-WIDTHS = (4, 128)
-JOINTS = (1, 512)
+MOST_MODULES = 8
+LIMITS = MappingProxyType({"width": (4, 128), "joints": (1, 512), "stem": (4, 128)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +35,20 @@ class HrnetConfig:
     width: int = 32
     """Channels of the branch at 1/4; each next branch has half the size and twice the channels."""
     joints: int = 17
+    stem: int = STEM
+    """Channels at 1/2 and 1/4, before layer1. All published networks have 64."""
+    modules: tuple[int, int, int] = MODULES
+    """Modules of stages 2, 3 and 4. All published networks have 1, 4 and 3."""
 
     def __post_init__(self) -> None:
-        for name, (low, high) in (("width", WIDTHS), ("joints", JOINTS)):
+        if len(self.modules) != 3 or not all(
+            type(count) is int and 1 <= count <= MOST_MODULES for count in self.modules
+        ):
+            raise ConfigError(
+                f"hrnet.modules: expected three whole numbers from 1 to {MOST_MODULES},"
+                f" got {self.modules!r}"
+            )
+        for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise ConfigError(
@@ -55,25 +67,28 @@ class Hrnet(nn.Module):
     def __init__(self, config: HrnetConfig) -> None:
         super().__init__()
         self.config = config
+        stem = config.stem
         widths = [config.width << branch for branch in range(4)]
-        self.conv1 = nn.Conv2d(3, STEM, 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(STEM)
-        self.conv2 = nn.Conv2d(STEM, STEM, 3, stride=2, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(STEM)
+        self.conv1 = nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem)
+        self.conv2 = nn.Conv2d(stem, stem, 3, stride=2, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(stem)
         self.relu = nn.ReLU(inplace=True)
-        self.layer1 = nn.Sequential(*(Bottleneck(STEM if n == 0 else BOTTLENECK) for n in range(4)))
-        self.transition1 = _transition([BOTTLENECK], widths[:2])
-        self.stage2 = _stage(widths[:2], MODULES[0])
+        self.layer1 = nn.Sequential(
+            *(Bottleneck(stem if n == 0 else stem * EXPANSION, stem) for n in range(BLOCKS))
+        )
+        self.transition1 = _transition([stem * EXPANSION], widths[:2])
+        self.stage2 = _stage(widths[:2], config.modules[0])
         self.transition2 = _transition(widths[:2], widths[:3])
-        self.stage3 = _stage(widths[:3], MODULES[1])
+        self.stage3 = _stage(widths[:3], config.modules[1])
         self.transition3 = _transition(widths[:3], widths)
-        self.stage4 = _stage(widths, MODULES[2], last_fused=1)
+        self.stage4 = _stage(widths, config.modules[2], last_fused=1)
         self.final_layer = nn.Conv2d(config.width, config.joints, 1)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        stem = self.relu(self.bn1(self.conv1(pictures)))  # [M, 64, H/2, W/2]
-        stem = self.relu(self.bn2(self.conv2(stem)))  # [M, 64, H/4, W/4]
-        first = self.layer1(stem)  # [M, 256, H/4, W/4]
+        stem = self.relu(self.bn1(self.conv1(pictures)))  # [M, stem, H/2, W/2]
+        stem = self.relu(self.bn2(self.conv2(stem)))  # [M, stem, H/4, W/4]
+        first = self.layer1(stem)  # [M, 4 stem, H/4, W/4]
         branches = self.stage2([move(first) for move in self.transition1])
         branches = self.stage3(_widen(branches, self.transition2))
         branches = self.stage4(_widen(branches, self.transition3))
@@ -99,21 +114,22 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """``[M, channels, h, w]`` to ``[M, 256, h, w]``: 1x1 to 64, 3x3, 1x1 to 256, and a shortcut,
-    itself a 1x1 convolution where the channels change."""
+    """``[M, channels, h, w]`` to ``[M, 4 inner, h, w]``: 1x1 to ``inner``, 3x3, 1x1 to four times
+    that, and a shortcut, itself a 1x1 convolution where the channels change."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, STEM, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(STEM)
-        self.conv2 = nn.Conv2d(STEM, STEM, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(STEM)
-        self.conv3 = nn.Conv2d(STEM, BOTTLENECK, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(BOTTLENECK)
+        after = inner * EXPANSION
+        self.conv1 = nn.Conv2d(channels, inner, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, after, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(after)
         self.relu = nn.ReLU(inplace=True)
         self.downsample: nn.Module = nn.Identity()
-        if channels != BOTTLENECK:
-            self.downsample = _conv_bn(channels, BOTTLENECK, 1)
+        if channels != after:
+            self.downsample = _conv_bn(channels, after, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         inner = self.relu(self.bn1(self.conv1(features)))

@@ -104,6 +104,10 @@ class Yolox(nn.Module):
         raw: Tensor = self.head(self.backbone(pictures))
         return raw
 
+    def logits(self, pictures: Tensor) -> Tensor:
+        """As ``forward``, but objectness and classes before the sigmoid: what losses are of."""
+        return self.head.logits(self.backbone(pictures))
+
 
 class CspDarknet(nn.Module):
     """Pictures to features at 1/8, 1/16 and 1/32, of 4, 8 and 16 times the stem's channels."""
@@ -169,20 +173,31 @@ class DecoupledHead(nn.Module):
         )
 
     def forward(self, features: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        levels = [self._level(level, features[level]) for level in range(len(STRIDES))]
+        levels = []
+        for level in range(len(STRIDES)):
+            box, objectness, classes = self._level(level, features[level])
+            levels.append(_flat([box, objectness.sigmoid(), classes.sigmoid()]))
         return torch.cat(levels, dim=2).permute(0, 2, 1)
 
-    def _level(self, level: int, features: Tensor) -> Tensor:
-        """``[B, 5 + classes, h * w]``."""
+    def logits(self, features: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        levels = [_flat(self._level(level, features[level])) for level in range(len(STRIDES))]
+        return torch.cat(levels, dim=2).permute(0, 2, 1)
+
+    def _level(self, level: int, features: Tensor) -> list[Tensor]:
+        """Box, objectness and classes, each ``[B, ., h, w]``."""
         inner = self.stems[level](features)
         of_class = self.cls_convs[level](inner)
         of_box = self.reg_convs[level](inner)
-        parts = [
+        return [
             self.reg_preds[level](of_box),
-            self.obj_preds[level](of_box).sigmoid(),
-            self.cls_preds[level](of_class).sigmoid(),
+            self.obj_preds[level](of_box),
+            self.cls_preds[level](of_class),
         ]
-        return torch.cat(parts, dim=1).flatten(start_dim=2)
+
+
+def _flat(parts: list[Tensor]) -> Tensor:
+    """``[B, 5 + classes, h * w]``."""
+    return torch.cat(parts, dim=1).flatten(start_dim=2)
 
 
 def _dark(

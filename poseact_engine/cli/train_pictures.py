@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `poseact train detector` and `train pose` have in common: data, the run, what is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from poseact_engine.cli.stop import stop_on_signals
+from poseact_engine.errors import ConfigError, SinkError
+from poseact_engine.evaluation.coco_file import read_coco
+from poseact_engine.files import file_sha256
+from poseact_engine.sinks.base import check_target
+
+if TYPE_CHECKING:
+    from poseact_engine.training.made_pictures import MadeConfig
+    from poseact_engine.training.pictures import PictureSet
+    from poseact_engine.training.trainer import Epoch, Job, Outcome
+    from poseact_engine.training.trainer_config import TrainerConfig
+
+CACHE = "made-scenes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataChoice:
+    """What to learn from and what to hold out; ConfigError where it does not add up."""
+
+    data: Sequence[Path]
+    images: Sequence[Path]
+    validation: Path | None
+    validation_images: Path | None
+    made: MadeConfig | None
+    made_validation: MadeConfig | None
+    cache: Path
+
+    def __post_init__(self) -> None:
+        if len(self.data) != len(self.images):
+            raise ConfigError(
+                f"--images: expected one for each --data, got {len(self.images)} for"
+                f" {len(self.data)}"
+            )
+        if (self.validation is None) != (self.validation_images is None):
+            raise ConfigError("--validation and --validation-images: expected both or none")
+        if not self.data and self.made is None:
+            raise ConfigError("train: expected --data with --images, or --synthetic, got neither")
+        if self.validation is not None and self.made_validation is not None:
+            raise ConfigError("--validation: expected it or --synthetic-validation, got both")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Pictures, and where they came from as plain data."""
+
+    train: list[PictureSet]
+    validation: PictureSet | None
+    origin: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where the model and the state of the run go."""
+
+    output: Path
+    resume: bool
+    tensorboard: Path | None
+    init: Path | None
+
+    def check(self, choice: DataChoice) -> None:
+        """Raises SinkError before the long work, where it could not be written, or would destroy
+        what is read or what an earlier run has done."""
+        from poseact_engine.training.session import resume_path
+
+        check_target(self.output, overwrite=True)
+        read = {p.resolve() for p in (*choice.data, choice.validation, self.init) if p is not None}
+        state = resume_path(self.output)
+        for path in (self.output, state):
+            if path.resolve() in read:
+                raise SinkError(f"{path}: is a file to be read and would be overwritten")
+        if state.exists() and not self.resume:
+            raise SinkError(
+                f"{state}: an earlier run was broken off there; go on with it by --resume, or"
+                " delete it"
+            )
+
+
+def made_config(
+    scenes: int, first_seed: int, *, seconds: int, pictures: int, size: str
+) -> MadeConfig | None:
+    """None for no scenes."""
+    from poseact_engine.training.made_pictures import MadeConfig
+
+    if scenes == 0:
+        return None
+    return MadeConfig(
+        scenes=scenes, first_seed=first_seed, seconds=seconds, pictures=pictures,
+        size=parse_sides("--picture-size", size),
+    )  # fmt: skip
+
+
+def parse_sides(option: str, text: str) -> tuple[int, int]:
+    """Two whole numbers with an x between them."""
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(p.isdecimal() and len(p) < 6 and int(p) > 0 for p in parts):
+        raise ConfigError(f"{option}: expected two whole numbers as 256x416, got {text!r}")
+    return int(parts[0]), int(parts[1])
+
+
+def refuse_with_init(**given: object) -> None:
+    """ConfigError for options of the network's shape, which --init's weights fix."""
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(f"--{name}: expected it or --init, whose weights fix it, got both")
+
+
+def find_data(choice: DataChoice, console: Console, *, joints: bool) -> Found:
+    """Reads COCO files, draws made scenes; raises what they raise."""
+    from poseact_engine.training.made_pictures import check_apart
+    from poseact_engine.training.pictures import check_people, from_coco
+
+    check_apart(choice.made, choice.made_validation)
+    pairs = list(zip(choice.data, choice.images, strict=True))
+    train = [from_coco(read_coco(file), images) for file, images in pairs]
+    validation = None
+    if choice.validation is not None and choice.validation_images is not None:
+        validation = from_coco(read_coco(choice.validation), choice.validation_images)
+        _check_apart(train, validation)
+    if choice.made is not None:
+        train.append(_make(choice.made, choice.cache, console, "training"))
+    if choice.made_validation is not None:
+        validation = _make(choice.made_validation, choice.cache, console, "held-out")
+    check_people(train, joints=joints)
+    if validation is not None:
+        check_people([validation], joints=joints)
+    pictures, people = sum(len(s.pictures) for s in train), sum(s.people() for s in train)
+    held = "nothing held out" if validation is None else f"held out {len(validation.pictures)}"
+    tell(console, f"{pictures} pictures, {people} people; {held}")
+    return Found(train=train, validation=validation, origin=_origin(choice, train, validation))
+
+
+def _origin(
+    choice: DataChoice, train: Sequence[PictureSet], validation: PictureSet | None
+) -> dict[str, Any]:
+    made = {"made": choice.made, "made_held_out": choice.made_validation}
+    return {
+        "data": [_named(s) for s in train],
+        "held_out": None if validation is None else _named(validation),
+    } | {name: None if config is None else asdict(config) for name, config in made.items()}
+
+
+def _named(pictures: PictureSet) -> dict[str, str]:
+    return {"file": pictures.file.name, "sha256": pictures.sha256}
+
+
+def _check_apart(train: Sequence[PictureSet], validation: PictureSet) -> None:
+    known = {p.path.resolve() for s in train for p in s.pictures}
+    both = [p.path for p in validation.pictures if p.path.resolve() in known]
+    if both:
+        raise ConfigError(
+            f"--validation: expected pictures that training does not have, got {len(both)} of them,"
+            f" the first is {both[0]}"
+        )
+
+
+def _make(config: MadeConfig, cache: Path, console: Console, what: str) -> PictureSet:
+    from poseact_engine.training.made_pictures import made_pictures
+    from poseact_engine.training.pictures import from_coco
+
+    with _bar(console) as bar:
+        task = bar.add_task(f"drawing {what} scenes", total=config.scenes)
+        made = made_pictures(config, cache, on_scene=lambda n: bar.update(task, completed=n))
+    return from_coco(read_coco(made.truth), made.images)
+
+
+def train_network(
+    job: Job, config: TrainerConfig, target: Target, options: Mapping[str, Any], console: Console
+) -> Outcome:
+    """Runs the training; typer.Exit with the signal's code where it was stopped."""
+    from poseact_engine.training.session import resume_path
+    from poseact_engine.training.trainer import Trainer, Watch
+
+    state = resume_path(target.output)
+    trainer = Trainer(job, config, state_path=state, options=options)
+    if target.resume:
+        trainer.resume(state)
+    tell(console, f"on {trainer.device}, {trainer.precision}, {job.steps} steps an epoch")
+    asked: list[bool] = []
+    with _bar(console) as bar, stop_on_signals(lambda: asked.append(True)) as stop:
+        task = bar.add_task("training", total=config.epochs * job.steps)
+
+        def on_epoch(epoch: Epoch) -> None:
+            tell(bar.console, epoch_line(epoch, config.epochs))
+
+        outcome = trainer.run(
+            Watch(
+                on_step=lambda epoch, step: bar.update(
+                    task, completed=(epoch - 1) * job.steps + step
+                ),
+                on_epoch=on_epoch,
+                stop=lambda: bool(asked),
+                tensorboard=target.tensorboard,
+            )
+        )
+    if not outcome.finished:
+        tell(console, f"stopped; its state is in {state}; go on by adding --resume")
+        raise typer.Exit(stop.code or 130)
+    return outcome
+
+
+def epoch_line(epoch: Epoch, epochs: int) -> str:
+    parts = [f"{name} {value:.4f}" for name, value in epoch.losses.items()]
+    scores = [f"{name} {value:.3f}" for name, value in epoch.scores.items()]
+    held = f" | held out: {', '.join(scores)}" if scores else ""
+    return f"epoch {epoch.number}/{epochs}: {', '.join(parts)}{held}"
+
+
+def run_options(config: Any, origin: Mapping[str, Any], init: Path | None) -> dict[str, Any]:
+    """What a run was asked for, as plain data: all that its result depends on."""
+    plain = asdict(config)
+    for name in ("workers", "device"):
+        del plain["trainer"][name]
+    begun = None if init is None else {"file": init.name, "sha256": file_sha256(init)}
+    return plain | dict(origin) | {"init": begun}
+
+
+def summary(outcome: Outcome, options: Mapping[str, Any], *, chosen: bool) -> dict[str, Any]:
+    """How a model came about, for its checkpoint."""
+    return {
+        **options,
+        "epoch": outcome.epoch,
+        "chosen_by_held_out_score": chosen,
+        "scores": dict(outcome.scores),
+        "history": outcome.history,
+        "device": outcome.device,
+        "precision": outcome.precision,
+    }
+
+
+def finish(target: Target, save: Callable[[], None], console: Console, outcome: Outcome) -> None:
+    """Writes the checkpoint; only then the state of the run may go."""
+    from poseact_engine.training.session import resume_path
+
+    save()
+    resume_path(target.output).unlink(missing_ok=True)
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in outcome.scores.items())
+    tell(console, f"{target.output}: epoch {outcome.epoch}{f', held out: {scores}' * bool(scores)}")
+
+
+def tell(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    )

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of made scenes, drawn once into a folder and read from there like any COCO data.
+
+The folder's name follows from what was asked for and from the code that draws, so that pictures of
+an older world are never taken for those of the present one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from poseact_engine import synthetic
+from poseact_engine.config_checks import check
+from poseact_engine.errors import PoseActError, SinkError
+from poseact_engine.synthetic.coco import CocoTruth
+from poseact_engine.synthetic.files import encode_picture, scene_name
+from poseact_engine.synthetic.scene import Scene, SceneConfig
+
+EVALUATION_SEEDS = 1_000_000
+"""From here on seeds are evaluation's: nothing may be trained or chosen on them."""
+TRUTH = "person_keypoints.json"
+IMAGES = "images"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeConfig:
+    """Which scenes, and how many pictures of each."""
+
+    scenes: int
+    first_seed: int = 0
+    seconds: int = 8
+    pictures: int = 8
+    """Of each scene, evenly over its seconds."""
+    size: tuple[int, int] = (640, 360)
+    """Width and height."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("scenes", 1), ("seconds", 1), ("pictures", 1), ("first_seed", 0)):
+            value = getattr(self, name)
+            ok = not isinstance(value, bool) and isinstance(value, int) and value >= least
+            check(ok, f"synthetic.{name}", f"a whole number, {least} or more", value)
+        check(
+            self.first_seed + self.scenes <= EVALUATION_SEEDS,
+            "synthetic.first_seed",
+            f"seeds below {EVALUATION_SEEDS}, as those from there on are for evaluation alone",
+            f"{self.first_seed} to {self.first_seed + self.scenes - 1}",
+        )
+
+    @property
+    def seeds(self) -> range:
+        return range(self.first_seed, self.first_seed + self.scenes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadePictures:
+    """Where they are."""
+
+    truth: Path
+    images: Path
+
+
+def check_apart(train: MadeConfig | None, validation: MadeConfig | None) -> None:
+    """ConfigError where a scene is on both sides."""
+    if train is None or validation is None:
+        return
+    a, b = train.seeds, validation.seeds
+    check(
+        a.stop <= b.start or b.stop <= a.start,
+        "--validation-seed",
+        f"seeds that training does not have ({a.start} to {a.stop - 1})",
+        f"{b.start} to {b.stop - 1}",
+    )
+
+
+def made_pictures(
+    config: MadeConfig, cache: Path, *, on_scene: Callable[[int], None] = lambda _: None
+) -> MadePictures:
+    """Draws what is not yet in ``cache``; SinkError where it cannot be written.
+
+    ``on_scene`` is told the scenes done so far. A folder is there whole or not at all.
+    """
+    folder = cache / f"scenes-{config.first_seed}-{config.scenes}-{_key(config)}"
+    found = MadePictures(truth=folder / TRUTH, images=folder / IMAGES)
+    if found.truth.is_file():
+        on_scene(config.scenes)
+        return found
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".scenes-", dir=cache))
+        try:
+            temporary.chmod(0o755)  # was made for its owner alone
+            _draw(config, temporary, on_scene)
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        if isinstance(error, PoseActError):
+            raise
+        raise SinkError(f"{cache}: cannot be written: {error.strerror or error}") from error
+    return found
+
+
+def _draw(config: MadeConfig, folder: Path, on_scene: Callable[[int], None]) -> None:
+    (folder / IMAGES).mkdir()
+    truth = CocoTruth()
+    for done, seed in enumerate(config.seeds, start=1):
+        # A slow camera, of one frame a second at least: hardly more frames than pictures.
+        fps = (max(config.pictures, config.seconds), config.seconds)
+        frames = fps[0]
+        wanted = {k * frames // config.pictures for k in range(config.pictures)}
+        scene = Scene(
+            SceneConfig(seed=seed, seconds=float(config.seconds), size=config.size, fps=fps)
+        )
+        for frame in scene.frames():
+            if frame.truth.index not in wanted:
+                continue
+            name = f"{scene_name(seed)}_{frame.truth.index:06d}.jpg"
+            (folder / IMAGES / name).write_bytes(encode_picture(frame.picture, "jpg"))
+            truth.add(name, config.size, frame.truth, scene=scene_name(seed))
+        on_scene(done)
+    data = json.dumps(truth.content(), separators=(",", ":"), allow_nan=False)
+    (folder / TRUTH).write_text(data, encoding="utf-8")
+
+
+def _key(config: MadeConfig) -> str:
+    """Of the configuration and of all code of the made world."""
+    known = hashlib.sha256(repr(asdict(config)).encode())
+    for folder in synthetic.__path__:
+        for path in sorted(Path(folder).rglob("*.py")):
+            known.update(path.read_bytes())
+    return known.hexdigest()[:12]

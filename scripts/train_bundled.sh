@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: scripts/train_bundled.sh DIR
+# Makes the models that come with the package: draws the made world into DIR, trains there and writes
+# poseact_engine/bundled/*.onnx. About an hour for each of detector and pose on one core with AVX-512
+# BF16 (they run side by side); a run that was broken off goes on with the same command.
+source "$(dirname "$0")/common.sh"
+[ $# = 1 ] || stop "usage: scripts/train_bundled.sh DIR"
+mkdir -p "$1"
+DIR=$(cd "$1" && pwd)
+BUNDLED=$PWD/poseact_engine/bundled
+export PATH=$PWD/$VENV/bin:$PATH OMP_NUM_THREADS=1
+cd "$DIR"
+
+LICENCE=Apache-2.0
+WORLD=(--synthetic 1400 --pictures 6 --synthetic-validation 40 --validate-every 2 --cache made-scenes
+  --precision bf16 --threads 1 --seed 0 --licence "$LICENCE")
+
+# What was broken off goes on; what is whole is kept.
+train() { # KIND NAME OPTION...
+  local kind=$1 name=$2 resume=()
+  shift 2
+  if [ -e "$name.pt" ] && [ ! -e "$name.pt.resume" ]; then return; fi
+  if [ -e "$name.pt.resume" ]; then resume=(--resume); fi
+  poseact train "$kind" "$@" "${resume[@]}" -o "$name.pt"
+}
+
+poses() { # NAME HOURS SEED NOISE
+  [ -e "$1" ] || poseact synth --sequences "$2" --first-seed "$3" --noise "$4" -o "$1"
+}
+
+detector() {
+  train detector detector "${WORLD[@]}" --size 256x416 --depth 0.33 --width 0.125 --epochs 10
+}
+
+pose() {
+  train pose pose "${WORLD[@]}" --size 128x96 --stem 32 --width 18 --modules 1,1,1 --sigma 1.5 \
+    --lr 2e-3 --rotate-deg 40 --scale 0.25 --hidden-weight 0.5 --epochs 10
+}
+
+action() {
+  poses poses-1.npz 6 1 1
+  poses poses-2.npz 4 2 0.6
+  poses poses-3.npz 2 3 0.3
+  poses poses-held.npz 1 900000 1
+  train action action poses-1.npz poses-2.npz poses-3.npz --validation-data poses-held.npz --every 3 \
+    --epochs 160 --epoch-windows 16384 --batch-size 256 --least-fall 0.1 --threads 1 --seed 0
+}
+
+export_all() {
+  local made="poseact_engine's made world, scripts/train_bundled.sh"
+  poseact export yolox --weights detector.pt -o "$BUNDLED/detector.onnx" --source "$made" --licence "$LICENCE"
+  poseact export hrnet --weights pose.pt -o "$BUNDLED/pose.onnx" --precision fp16 --source "$made" --licence "$LICENCE"
+  poseact export lstm --weights action.pt -o "$BUNDLED/action.onnx" --source "$made" --licence "$LICENCE"
+}
+
+detector & # draws the scenes, which the pose model then finds in the cache
+detector_job=$!
+action
+wait "$detector_job"
+pose
+export_all

@@ -256,17 +256,17 @@ class EngineConfig(FromMapping):
 
     @classmethod
     def bundled(cls, **parts: Any) -> Self:
-        """With the models that come with the package, but for the parts that are given.
+        """With the models that come with the package, but for the parts that are given; a mapping
+        without a model, as ``detect={"min_score": 0.3}``, is given the bundled one.
 
         Detector and pose know synthetic scenes only (see ``bundled/MODEL_CARD.md``).
         """
         tasks: dict[str, BundledTask] = {"detect": "detector", "pose": "pose", "action": "action"}
-        models = {
-            part: {"model": bundled_model(task)}
-            for part, task in tasks.items()
-            if part not in parts
-        }
-        return cls.from_mapping({**models, **parts})
+        for part, task in tasks.items():
+            given = parts.get(part, {})
+            if isinstance(given, Mapping) and "model" not in given:
+                parts[part] = {"model": bundled_model(task), **given}
+        return cls.from_mapping(parts)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

@@ -81,6 +81,8 @@ class SceneReader:
             self._stopped = True
             thread = self._thread
         self._feed.stop()
+        if thread is None:
+            self._feed.end()
         # Garbage that holds a run may be collected on any thread, on this one too.
         if thread is not None and thread is not threading.current_thread():
             thread.join()
@@ -89,7 +91,7 @@ class SceneReader:
         """The next frame; None at the end or when the time is over (see ``ended``)."""
         if self._feed.mux is not self._own:
             raise ConfigError(f"{self._uri}: feeds a mux; ask the mux for its frames")
-        if self._thread is None:
+        if self._thread is None and not self._stopped:
             raise ConfigError(f"{self._uri}: expected a started reader, got one before start()")
         return self._feed.take(timeout_s)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from poseact_engine._core import Mux, Reader
 from poseact_engine.config import SourceConfig
@@ -145,7 +145,7 @@ def _hint(path: Path) -> str:
 
 def _scheme_of(uri: str) -> str | None:
     """None: a path."""
-    return urlsplit(uri).scheme.lower() if _URL.match(uri) else None
+    return uri.partition("://")[0].lower() if _URL.match(uri) else None
 
 
 def _describe(uri: str) -> tuple[str, bool]:
@@ -153,15 +153,29 @@ def _describe(uri: str) -> tuple[str, bool]:
     scheme = _scheme_of(uri)
     if scheme is None:
         return Path(uri).stem, False
+    parts, port = _split_url(uri)
     if scheme == SYNTHETIC:
         from poseact_engine.synthetic.url import parse_scene_url
 
         request = parse_scene_url(uri)
         return request.name, request.live
-    parts = urlsplit(uri)  # user name and password stay out of names, logs and results
-    where = f"{parts.hostname or ''}{f'-{parts.port}' if parts.port else ''}{parts.path}"
+    # User name and password stay out of names, logs and results.
+    where = f"{parts.hostname or ''}{f'-{port}' if port else ''}{parts.path}"
     name = re.sub(r"[^A-Za-z0-9.]+", "-", where).strip("-") or scheme
     return name, scheme in _LIVE_SCHEMES
+
+
+def _split_url(uri: str) -> tuple[SplitResult, int | None]:
+    try:
+        parts = urlsplit(uri)
+        return parts, parts.port
+    except ValueError:
+        # Its own words may hold a piece of the password.
+        shown = re.sub("//.*@", "//", uri, flags=re.DOTALL)
+        raise SourceError(
+            f"sources: expected a URL with a host and a port up to 65535, got {shown!r}; in user "
+            "name and password, / # ? [ and @ are written %2F %23 %3F %5B and %40"
+        ) from None
 
 
 def _unique(name: str, taken: set[str]) -> str:

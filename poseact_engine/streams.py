@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,7 +170,10 @@ def without_login(uri: str) -> str:
     """A URL without user name and password: it goes into files and logs."""
     if "://" not in uri:
         return uri
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # no URL that could be opened
+        return re.sub("//.*@", "//", uri, flags=re.DOTALL)
     if "@" not in parts.netloc:
         return uri  # urlunsplit would write a URL without a host in another way
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

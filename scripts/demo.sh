@@ -5,4 +5,6 @@
 source "$(dirname "$0")/common.sh"
 
 scripts/setup.sh --only cpu video
-exec "$VENV/bin/poseact" demo "$@"
+poseact=$PWD/$VENV/bin/poseact
+cd "$OLDPWD" # files are named, and made, where the call was
+exec "$poseact" demo "$@"

@@ -10,6 +10,9 @@ from pathlib import Path
 pyproject = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
 project = pyproject["project"]
 wanted = [*pyproject["build-system"]["requires"], *project["dependencies"]]
+extras = project["optional-dependencies"]
 for extra in sys.argv[1:]:
-    wanted += project["optional-dependencies"][extra]
+    if extra not in extras:
+        sys.exit(f"extra: expected one of {', '.join(extras)}, got {extra!r}")
+    wanted += extras[extra]
 print("\n".join(wanted))

@@ -35,18 +35,21 @@ install_dependencies() {
 build_extension() {
   say "building the extension"
   "$VENV/bin/pip" install -q --no-deps --no-build-isolation \
-    --config-settings=cmake.define.POSEACT_WERROR=ON --editable .
+    --config-settings=cmake.define.POSEACT_WERROR="$werror" --editable .
 }
 
 only=
+werror=ON
 extras=(cpu openvino tensorrt video train eval test "$@")
 if [ "${1:-}" = --only ]; then
   only=--build
+  werror=OFF # a newer compiler's new warnings are not the user's affair
   extras=("${@:2}")
 fi
 scripts/apt_packages.sh $only
 stamps=$VENV/.stamps
-if [ ! -x "$VENV/bin/python" ]; then "$(scripts/find_python.sh)" -m venv "$VENV"; fi
+# pip comes last: without it, an environment was broken off while it was made.
+if [ ! -x "$VENV/bin/pip" ]; then "$(scripts/find_python.sh)" -m venv "$VENV"; fi
 mkdir -p "$stamps"
 
 requirements=$("$VENV/bin/python" scripts/requirements.py "${extras[@]}")
@@ -56,9 +59,12 @@ if [ ! -e "$stamps/packages-$key" ]; then
   touch "$stamps/packages-$key"
 fi
 
-if [ ! -e "$stamps/built" ] || [ -n "$(find csrc cmake CMakeLists.txt pyproject.toml scripts/build_backend.py \
-  -newer "$stamps/built" -print -quit)" ]; then
+is_built() {
+  [ -e "$1" ] && [ -z "$(find csrc cmake CMakeLists.txt pyproject.toml scripts/build_backend.py \
+    -newer "$1" -print -quit)" ]
+}
+if ! is_built "$stamps/built" && ! { [ "$only" ] && is_built "$stamps/built-only"; }; then
   touch "$stamps/building" # what changes during the build is built again
   build_extension
-  mv "$stamps/building" "$stamps/built"
+  mv "$stamps/building" "$stamps/built${only:+-only}"
 fi

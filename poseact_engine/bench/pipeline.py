@@ -38,6 +38,7 @@ from poseact_engine.config import (
 )
 from poseact_engine.engine import Engine
 from poseact_engine.errors import ConfigError
+from poseact_engine.sinks.base import check_target
 
 OURS = "ours"
 
@@ -200,7 +201,9 @@ def command(
     streams: Annotated[
         int, typer.Option(min=1, max=256, help="So many at once: clips or made scenes.")
     ] = 1,
-    detector: Annotated[Path | None, typer.Option(help="Without one, made models.")] = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="Without one, made models; with --people, the bundled ones.")
+    ] = None,
     pose: Annotated[Path | None, typer.Option(help="The same.")] = None,
     action: Annotated[Path | None, typer.Option(help="The same.")] = None,
     frames: Annotated[int, typer.Option(min=1, help="First frames of each.")] = CLIP_FRAMES,
@@ -209,6 +212,8 @@ def command(
     json: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
 ) -> None:
     """Whole runs against the usual Python loop with the same weights."""
+    if json is not None:
+        check_target(json, overwrite=True)  # minutes of work come first
     with TemporaryDirectory() as name:
         folder = Path(name)
         models, what = _models([detector, pose, action], folder, scenes=people is not None)

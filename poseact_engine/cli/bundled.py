@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import typer
 
@@ -26,7 +25,7 @@ def tell_bundled(given: Mapping[BundledTask, Path | None], sources: Sequence[str
     if not bundled:
         return
     made_for_scenes = [task for task in bundled if task != "action"]
-    if made_for_scenes and not all(urlsplit(s).scheme == "synthetic" for s in sources):
+    if made_for_scenes and not all(s.lower().startswith("synthetic://") for s in sources):
         options = " and ".join(f"--{task}" for task in made_for_scenes)
         typer.echo(
             f"poseact: warning: bundled {' and '.join(made_for_scenes)} used: made for "

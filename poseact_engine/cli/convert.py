@@ -100,11 +100,10 @@ def convert(
     Joints that COCO's 17 do not have are left out, those that are missing are marked so. Where
     the files do not tell who is who, poses that overlap from frame to frame are one person.
     """
-    from poseact_engine.sinks.base import check_target
     from poseact_engine.training.clip_names import ClipNames, label_named
     from poseact_engine.training.foreign import convert as foreign
     from poseact_engine.training.foreign.convert import ConvertConfig
-    from poseact_engine.training.keypoints import write_sequences
+    from poseact_engine.training.keypoints import check_keypoint_target, write_sequences
 
     config = ConvertConfig(
         format=kind,
@@ -121,7 +120,7 @@ def convert(
         normalised=normalised,
         dataset=dataset,
     )
-    check_target(output, overwrite=True)
+    check_keypoint_target(output, overwrite=True)
     if output.resolve() in {path.resolve() for path in paths}:
         raise SinkError(f"{output}: is read and would be overwritten; choose another name")
     console = Console()
@@ -169,7 +168,7 @@ def _read_label_map(path: Path) -> dict[int, int]:
 
     pairs: list[Any]
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin it with a mark
         if path.suffix.lower() == ".json":
             content = json.loads(text)
             pairs = list(content.items()) if isinstance(content, dict) else [content]

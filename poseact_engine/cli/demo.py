@@ -8,17 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlencode
 
 import typer
 
 from poseact_engine.bundled import BundledTask
 from poseact_engine.cli.bundled import BUNDLED, model_files, tell_bundled
 from poseact_engine.config import ActionConfig, DetectConfig, EngineConfig, PoseConfig
+from poseact_engine.errors import ConfigError
 
 if TYPE_CHECKING:
     from poseact_engine.demo.folder import DemoFolder
     from poseact_engine.demo.record import Recorder
     from poseact_engine.demo.show import Show
+    from poseact_engine.manifest import Manifest
 
 SEED, PEOPLE, SECONDS, SIZE, FPS = 2_000_024, 4, 20.0, "1280x720", 30
 """Of the scene that is shown unless another is asked for: people fall, carry and lift in it, and
@@ -60,6 +63,7 @@ class _Ask:
     sources: list[str]
     config: EngineConfig
     given: Mapping[BundledTask, Path | None]
+    manifests: Mapping[str, Manifest]
     command: str
 
 
@@ -80,30 +84,55 @@ def demo_command(
     Writes annotated.mp4, results.jsonl, events.jsonl and index.html. Needs no camera and no torch.
     """
     from poseact_engine.demo.folder import DemoFolder
-    from poseact_engine.synthetic.url import parse_scene_url
     from poseact_engine.video_file import require_packages
 
     given: dict[BundledTask, Path | None] = {"detector": detector, "pose": pose, "action": action}
-    scene = f"people={people}&seconds={seconds:g}&size={size}&fps={FPS}"
-    sources = [f"synthetic://?seed={seed + i}&{scene}" for i in range(streams)]
-    for source in sources:
-        parse_scene_url(source)  # a wrong size is said before a model is loaded
+    scene = {"people": f"{people}", "seconds": f"{seconds:.12g}", "size": size}
+    sources = [_scene_url(seed + i, scene) for i in range(streams)]
     folder = DemoFolder(output)
     folder.check()
     require_packages("poseact demo")
-    options = {"seed": seed, "streams": streams, "people": people, "seconds": f"{seconds:g}"}
-    words = [f"--{name} {value}" for name, value in options.items()]
-    models = [f"--{task} {shlex.quote(str(path))}" for task, path in given.items() if path]
-    command = " ".join(["poseact demo", *words, f"--size {size}", *models])
+    files = model_files(given)
     _play(
         _Ask(
             folder=folder,
             sources=sources,
-            config=_engine_config(model_files(given)),
+            config=_engine_config(files),
             given=given,
-            command=command,
+            # Before the last demo's files go: a wrong model file is not to cost them.
+            manifests={task: _manifest(path, task) for task, path in files.items()},
+            command=_command({"seed": f"{seed}", "streams": f"{streams}", **scene}, given),
         )
     )
+
+
+def _manifest(path: Path, task: BundledTask) -> Manifest:
+    from poseact_engine.engine_file import is_engine_file, read_engine
+    from poseact_engine.manifest_io import read_manifest
+
+    if is_engine_file(path):
+        return read_engine(path, task=task).manifest
+    return read_manifest(path, task=task)
+
+
+def _scene_url(seed: int, scene: Mapping[str, str]) -> str:
+    """Checked: a wrong size is said before a model is loaded."""
+    from poseact_engine.synthetic.url import parse_scene_url, parse_size
+
+    try:
+        parse_size(scene["size"])
+    except ValueError:
+        raise ConfigError(f"--size: expected one like {SIZE}, got {scene['size']!r}") from None
+    url = "synthetic://?" + urlencode({"seed": seed, **scene, "fps": FPS})
+    parse_scene_url(url)
+    return url
+
+
+def _command(options: Mapping[str, str], given: Mapping[BundledTask, Path | None]) -> str:
+    """What shows the same again."""
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    words += [word for task, path in given.items() if path for word in (f"--{task}", str(path))]
+    return shlex.join(["poseact", "demo", *words])
 
 
 def _engine_config(models: Mapping[BundledTask, Path]) -> EngineConfig:
@@ -157,7 +186,6 @@ def _show(ask: _Ask, recorder: Recorder) -> None:
 def _gather(ask: _Ask, recorder: Recorder) -> Show:
     from poseact_engine.demo.compare import gather_truth
     from poseact_engine.demo.show import Show, gather
-    from poseact_engine.manifest_io import read_manifest
     from poseact_engine.synthetic.scene import Scene
     from poseact_engine.synthetic.sequences import FIRST_EVALUATION_SEED
     from poseact_engine.synthetic.url import parse_scene_url
@@ -165,11 +193,10 @@ def _gather(ask: _Ask, recorder: Recorder) -> Show:
     configs = [parse_scene_url(source).config for source in ask.sources]
     scenes = [Scene(config) for config in configs]
     truths = [gather_truth(scene.truths(), scene.falls) for scene in scenes]
-    files = model_files(ask.given)
     return Show(
         version=recorder.run.engine_version,
         classes=recorder.run.classes,
-        manifests={task: read_manifest(path) for task, path in files.items()},
+        manifests=ask.manifests,
         bundled=frozenset(task for task, path in ask.given.items() if path is None),
         unseen=all(config.seed >= FIRST_EVALUATION_SEED for config in configs),
         frames=recorder.frames,

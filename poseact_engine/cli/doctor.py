@@ -24,12 +24,13 @@ from poseact_engine.version import __version__
 
 # Packages beside the core: what each is for, and the extra that brings it.
 EXTRAS = {
-    "av": ("annotated video (--video)", "pip install 'poseact-engine[video]'"),
-    "cv2": ("annotated video (--video)", "pip install 'poseact-engine[video]'"),
+    "av": ("annotated video (--video), demo, synth", "pip install 'poseact-engine[video]'"),
+    "cv2": ("annotated video, made scenes", "pip install 'poseact-engine[video]'"),
     "scipy": ("benchmarks", "pip install 'poseact-engine[bench]'"),
-    "pycocotools": ("poseact eval pose, detector", "pip install 'poseact-engine[eval]'"),
-    "matplotlib": ("plots of poseact eval", "pip install 'poseact-engine[eval]'"),
-    "tensorboard": ("poseact eval --tensorboard", "pip install 'poseact-engine[eval]'"),
+    "pycocotools": ("poseact eval pose, detector, world", "pip install 'poseact-engine[eval]'"),
+    "matplotlib": ("plots of poseact eval, reproduce", "pip install 'poseact-engine[eval]'"),
+    "sklearn": ("poseact reproduce", "pip install 'poseact-engine[eval]'"),
+    "tensorboard": ("eval, train --tensorboard", "pip install 'poseact-engine[eval]'"),
     "torch": ("training and its exports", "pip install 'poseact-engine[train]'"),
 }
 # These share a module and overwrite each other, so Python's own list of who brings it may be wrong.

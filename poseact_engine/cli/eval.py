@@ -57,7 +57,8 @@ Split = Annotated[
     Literal["all", "held-out", "trained-on"],
     typer.Option(
         help="Side of the split that `poseact train action` makes of the same files with the same"
-        " --exclude, --validation and --seed."
+        " --exclude, --validation and --seed, unless it was told --split random or"
+        " --validation-data: of those, it tells nothing."
     ),
 ]
 Exclude = Annotated[

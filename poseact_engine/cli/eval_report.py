@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from poseact_engine.cli.console import report_console
 from poseact_engine.errors import SinkError
 from poseact_engine.evaluation.action_eval import ActionReport
 from poseact_engine.evaluation.action_scores import ActionScores, by_class
@@ -25,8 +26,6 @@ from poseact_engine.manifest import Manifest
 from poseact_engine.sinks.base import check_target
 
 SCHEMA = 1
-WIDTH = 120
-"""Columns where the output is no terminal."""
 
 
 class Report(Protocol):
@@ -96,7 +95,7 @@ def print_scores(
     for name in values:
         table.add_column(_coco_name(name), justify="right")
     table.add_row(*("-" if math.isnan(v) else f"{100 * v:.1f}" for v in values.values()))
-    console = _console()
+    console = report_console()
     console.print(_title(report, model, facts), soft_wrap=True, highlight=False)
     console.print(table)
     _write_all(report, model, {**facts, "scores": plain}, json_file)
@@ -107,7 +106,7 @@ def print_action(
 ) -> None:
     """Figures per class and source and the confusion matrix; and everything as JSON."""
     scores = report.scores
-    console = _console()
+    console = report_console()
     console.print(_title(report, model, facts), soft_wrap=True, highlight=False)
     console.print(
         f"{scores.windows} windows: accuracy {_percent(scores.counts.accuracy)}, mean of classes "
@@ -126,11 +125,6 @@ def print_action(
     console.print(_class_table(scores))
     console.print(_confusion_table(scores))
     _write_all(report, model, {**facts, "scores": scores.as_json()}, json_file)
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def _title(report: Report, model: Path, facts: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -36,13 +37,29 @@ Oracle = Annotated[
         " (repeatable). Tells which stage loses what.",
     ),
 ]
-Scenes = Annotated[int, typer.Option(min=1, help="How many scenes the engine sees.")]
-Seconds = Annotated[float, typer.Option(min=0.5, help="Length of each.")]
+SCENES, SECONDS, SIZE, HOURS = 100, 8.0, "640x360", 10.0
+Scenes = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many scenes the engine sees.", show_default=f"{SCENES}"),
+]
+Seconds = Annotated[
+    float | None, typer.Option(min=0.5, help="Length of each.", show_default=f"{SECONDS:g}")
+]
 FirstSeed = Annotated[
     int, typer.Option(min=FIRST_SEED, help="Seeds from here on; none of them was trained on.")
 ]
-Size = Annotated[str, typer.Option(metavar="WxH", help="Size of the scenes' pictures.")]
-Hours = Annotated[float, typer.Option(min=0.001, help="Hours of pose sequences without pictures.")]
+Size = Annotated[
+    str | None,
+    typer.Option(metavar="WxH", help="Size of the scenes' pictures.", show_default=SIZE),
+]
+Hours = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001,
+        help="Hours of pose sequences without pictures, all cameras counted.",
+        show_default=f"{HOURS:g}",
+    ),
+]
 Only = Annotated[
     Literal["engine", "sequences"] | None, typer.Option(help="One of the two parts alone.")
 ]
@@ -60,11 +77,11 @@ def eval_world(
     pose: Pose = None,
     action: Action = None,
     oracle: Oracle = None,
-    scenes: Scenes = 100,
-    seconds: Seconds = 8.0,
+    scenes: Scenes = None,
+    seconds: Seconds = None,
     first_seed: FirstSeed = FIRST_SEED,
-    size: Size = "640x360",
-    sequences_hours: Hours = 10.0,
+    size: Size = None,
+    sequences_hours: Hours = None,
     only: Only = None,
     json: Json = None,
     backend: Backend = "auto",
@@ -75,10 +92,12 @@ def eval_world(
 
     People count whose box is 60 px long or more and of whom half is seen.
     """
-    from poseact_engine.cli.eval_report import check_outputs, progress
+    from poseact_engine.cli.eval_report import check_outputs
     from poseact_engine.evaluation.walk import Where
-    from poseact_engine.evaluation.world import PARTS, WorldEvalConfig, evaluate_world
+    from poseact_engine.evaluation.world import PARTS, WorldEvalConfig
 
+    of_engine = {"scenes": scenes, "seconds": seconds, "size": size}
+    _refuse_idle(only, engine=of_engine, sequences={"sequences-hours": sequences_hours})
     files = _files(detector, pose, action, oracle or [], only)
     check_outputs([json], reads=list(files.values()))
     config = WorldEvalConfig(
@@ -86,13 +105,20 @@ def eval_world(
         pose=files.get("pose"),
         action=files["action"],
         parts=PARTS if only is None else (only,),
-        scenes=scenes,
-        seconds=seconds,
+        scenes=SCENES if scenes is None else scenes,
+        seconds=SECONDS if seconds is None else seconds,
         first_seed=first_seed,
-        size=_size(size),
-        sequences_hours=sequences_hours,
+        size=_size(SIZE if size is None else size),
+        sequences_hours=HOURS if sequences_hours is None else sequences_hours,
         where=Where(backend=backend, device=device, threads=threads),
     )
+    _measure(config, json)
+
+
+def _measure(config: WorldEvalConfig, json: Path | None) -> None:
+    from poseact_engine.cli.eval_report import progress
+    from poseact_engine.evaluation.world import evaluate_world
+
     with progress("scenes, then seconds of sequences") as tell:
         report = evaluate_world(config, on_progress=tell)
     show(report)
@@ -150,6 +176,16 @@ def _written(value: float, figure: Figure) -> str:
     return f"{value:g}" if not figure.unit else f"{value:.2f} {figure.unit}"
 
 
+def _refuse_idle(
+    only: Part | None, *, engine: Mapping[str, object], sequences: Mapping[str, object]
+) -> None:
+    """ConfigError for an option of the part that is not run."""
+    idle = {None: {}, "engine": sequences, "sequences": engine}[only]
+    for name, value in idle.items():
+        if value is not None:
+            raise ConfigError(f"--{name}: expected none with --only {only}, which has no use of it")
+
+
 def _files(
     detector: Path | None,
     pose: Path | None,
@@ -174,7 +210,9 @@ def _files(
 
 
 def _size(text: str) -> tuple[int, int]:
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
-        raise ConfigError(f"--size: expected WIDTHxHEIGHT, as 640x360, got {text!r}")
-    return int(sides[0]), int(sides[1])
+    from poseact_engine.synthetic.url import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError:
+        raise ConfigError(f"--size: expected WIDTHxHEIGHT, as {SIZE}, got {text!r}") from None

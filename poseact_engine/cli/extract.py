@@ -44,7 +44,7 @@ Pattern = Annotated[
         help="What file names tell, by named groups: (?P<clip>...), (?P<camera>...), "
         "(?P<subject>...). Videos of one clip or subject stay together when data are split; "
         "without a clip group, so do those that differ in the camera alone.",
-        show_default="each video is a clip",
+        show_default="each video is a clip, but for cameras that end its name: _cam2",
         rich_help_panel=_LABELS,
     ),
 ]
@@ -140,9 +140,9 @@ def extract_command(
     """Everything that is wrong with folders and options is said before a model is loaded."""
     from poseact_engine.cli import extract_runner
     from poseact_engine.config import DetectConfig, PoseConfig, SourceConfig, TrackConfig
-    from poseact_engine.sinks.base import check_target
     from poseact_engine.training.clips import ClipsConfig, find_clips
     from poseact_engine.training.extract import ExtractConfig
+    from poseact_engine.training.keypoints import check_keypoint_target
 
     clips_config = ClipsConfig(
         folder=folder, class_map=_mapping(class_map or ()), other=other, pattern=pattern,
@@ -161,7 +161,7 @@ def extract_command(
         people=people,
         min_seconds=min_seconds,
     )
-    check_target(output, overwrite=overwrite)
+    check_keypoint_target(output, overwrite=overwrite)
     clips = find_clips(clips_config)
     code = extract_runner.extract(config, clips, output, clips_config.prefix)
     if code:

@@ -37,6 +37,8 @@ def extract(config: ExtractConfig, clips: list[Clip], output: Path, prefix: str)
     _tell_broken(broken, len(clips), parts.path, console)
     sequences = [sequence for of_clip in found.values() for sequence in of_clip]
     if not sequences:
+        if not broken:
+            parts.remove()  # it would refuse the other options that may help
         raise SourceError(
             f"{output}: expected people in the videos, found nobody in {len(found)}; a lower "
             "--det-score, --track-score or --min-seconds may find some"

@@ -37,6 +37,7 @@ Sequences = Annotated[
     float | None,
     typer.Option(
         min=0.001,
+        max=100_000,
         metavar="HOURS",
         help="No scenes: a keypoint file with hours of poses, as an estimator sees people from many"
         " cameras.",
@@ -53,11 +54,14 @@ Noise = Annotated[
         show_default="1",
     ),
 ]
-Scenes = Annotated[int, typer.Option(min=1, help="How many.", rich_help_panel=_SCENES)]
+Scenes = Annotated[
+    int, typer.Option(min=1, max=1_000_000, help="How many.", rich_help_panel=_SCENES)
+]
 FirstSeed = Annotated[
     int,
     typer.Option(
         min=0,
+        max=2**62,
         help="Seed of the first scene; the others follow. The same seed and options give the same "
         "scene.",
         rich_help_panel=_SCENES,
@@ -200,7 +204,10 @@ def _clear(folder: Path, *, overwrite: bool) -> None:
             "replace them with --overwrite"
         )
     for path in earlier:
-        path.unlink()
+        try:
+            path.unlink()
+        except OSError as error:
+            raise SinkError(f"{path}: cannot be deleted: {error.strerror or error}") from error
 
 
 class _Stopped(Exception):

@@ -33,15 +33,16 @@ def make_sequences(
     """Writes the file and gives the exit code. Ctrl-C keeps the sequences that are whole."""
     from poseact_engine.cli.eval_report import progress
     from poseact_engine.cli.stop import stop_on_signals
-    from poseact_engine.sinks.base import check_target
     from poseact_engine.synthetic.noise import PoseNoise
     from poseact_engine.synthetic.sequences import SequencesConfig
-    from poseact_engine.training.keypoints import PoseSequence, write_sequences
+    from poseact_engine.training.keypoints import (
+        PoseSequence,
+        check_keypoint_target,
+        write_sequences,
+    )
     from poseact_engine.training.made_sequences import training_sequences
 
-    if output.suffix != ".npz":
-        raise ConfigError(f"--output: expected a file FILE.npz with --sequences, got {output}")
-    check_target(output, overwrite=overwrite)
+    check_keypoint_target(output, overwrite=overwrite)
     config = SequencesConfig(noise=PoseNoise(strength=strength))
     made: list[PoseSequence] = []
     began_s, done_s, total_s = time.monotonic(), 0.0, round(3600 * hours)

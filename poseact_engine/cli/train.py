@@ -27,7 +27,10 @@ EpochWindows = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option(help="Windows per step.", min=1, rich_help_panel=LEARNING)]
 Seed = Annotated[
-    int, typer.Option(help="The same seed gives the same model.", min=0, rich_help_panel=LEARNING)
+    int,
+    typer.Option(
+        help="The same seed gives the same model.", min=0, max=2**63 - 1, rich_help_panel=LEARNING
+    ),
 ]
 Hidden = Annotated[
     int | None,

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from poseact_engine.cli.console import report_console
 from poseact_engine.cli.stop import Stop, stop_on_signals
 from poseact_engine.errors import SinkError, SourceError
 from poseact_engine.sinks.base import check_target
@@ -60,7 +61,7 @@ def run(
     state = resume_path(output)
     _check_files(config, output, state, resume=resume)
     where = resolve_device(device)
-    console = Console()
+    console = report_console()
     start_s = time.monotonic()
     with Board(tensorboard) as board, stop_on_signals(lambda: None) as stop:
         console.print(f"training on {where.type}", highlight=False)
@@ -145,7 +146,10 @@ def _print(console: Console, config: TrainConfig, prepared: Prepared, trained: T
         console.print(table)
     minds = report.warnings(prepared.train, prepared.validation, CLASSES)
     minds += report.caveats(
-        split=config.split, patience=config.loop.patience, epoch=trained.last.number
+        split=config.split,
+        patience=config.loop.patience,
+        epoch=trained.last.number,
+        learnt_before=len(action.learnt_before(config, prepared)),
     )
     for mind in minds:
         console.print(f"mind: {mind}", style="yellow", highlight=False)

@@ -17,10 +17,9 @@ from poseact_engine.evaluation.incident_scores import (
     Told,
     score_incidents,
 )
+from poseact_engine.evaluation.mot_metrics import pair_boxes
+from poseact_engine.evaluation.owners import Owners
 from poseact_engine.synthetic.truth import FallTruth, FrameTruth
-
-LEAST_IOU = 0.3
-"""A box that overlaps nobody by this much is nobody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +87,13 @@ def gather_truth(frames: Iterable[FrameTruth], falls: Sequence[FallTruth]) -> Sc
 def compare(
     tracks: Sequence[TrackRecord], incidents: Sequence[Incident], truth: SceneTruth
 ) -> Comparison:
-    """By the rules of ``poseact eval world`` (see ``evaluation/incident_scores.py``)."""
-    people = {track.id: _followed(track, truth) for track in tracks}
+    """By the rules of ``poseact eval world``: whose a track is (``evaluation/owners.py``), which
+    falls it reported and which incidents are right (``evaluation/incident_scores.py``)."""
+    owners, people = _follow(tracks, truth)
     by_id = {track.id: track for track in tracks}
     told = {
         one.name: Told(
-            person=_person_at(by_id.get(one.track), one.told_s, truth) or people.get(one.track),
+            person=_owner(owners, by_id.get(one.track), one.told_s),
             action=one.action,
             time_s=one.told_s,
         )
@@ -113,34 +113,42 @@ def compare(
     )
 
 
-def _person_at(track: TrackRecord | None, time_s: float, truth: SceneTruth) -> int | None:
+def _owner(owners: Owners, track: TrackRecord | None, time_s: float) -> int | None:
     if track is None:
         return None
-    row = int(np.abs(track.times_s - time_s).argmin())
-    return _nearest(int(track.frames[row]), track.boxes_px[row], truth)
+    return owners.at(track.id, float(track.times_s[np.abs(track.times_s - time_s).argmin()]))
 
 
-def _nearest(frame: int, box: NDArray[np.float32], truth: SceneTruth) -> int | None:
-    best, person = LEAST_IOU, None
+def _follow(
+    tracks: Sequence[TrackRecord], truth: SceneTruth
+) -> tuple[Owners, dict[int, int | None]]:
+    """Whose each track was at any time, and whom it followed most of the time."""
+    true: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
     for one in truth.people:
-        at = int(np.searchsorted(one.frames, frame))
-        if at < len(one.frames) and one.frames[at] == frame:
-            overlap = _iou(box, one.boxes_px[at])
-            if overlap >= best:
-                best, person = overlap, one.id
-    return person
+        for frame, box in zip(one.frames.tolist(), one.boxes_px, strict=True):
+            true.setdefault(frame, []).append((one.id, box))
+    found: dict[int, list[tuple[int, float, NDArray[np.float32]]]] = {}
+    for track in tracks:
+        rows = zip(track.frames.tolist(), track.times_s.tolist(), track.boxes_px, strict=True)
+        for frame, time_s, box in rows:
+            found.setdefault(frame, []).append((track.id, time_s, box))
+    owners = Owners()
+    votes: dict[int, Counter[int | None]] = {track.id: Counter() for track in tracks}
+    for frame, boxes in sorted(found.items()):
+        person_of = _pairs(true.get(frame, []), [box for *_, box in boxes])
+        for place, (track_id, time_s, _) in enumerate(boxes):
+            person = person_of.get(place)
+            votes[track_id][person] += 1
+            if person is not None:
+                owners.add(track_id, time_s, person)
+    return owners, {track: count.most_common(1)[0][0] for track, count in votes.items()}
 
 
-def _iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    shared = float(np.prod(np.clip(high - low, 0, None)))
-    total = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
-    return shared / total if total > 0 else 0.0
-
-
-def _followed(track: TrackRecord, truth: SceneTruth) -> int | None:
-    votes = Counter(
-        _nearest(frame, box, truth)
-        for frame, box in zip(track.frames.tolist(), track.boxes_px, strict=True)
-    )
-    return votes.most_common(1)[0][0]
+def _pairs(
+    people: Sequence[tuple[int, NDArray[np.float32]]], boxes: Sequence[NDArray[np.float32]]
+) -> dict[int, int]:
+    """Place of a track's box to the person it is on, in one frame."""
+    if not people:
+        return {}
+    pairs = pair_boxes(np.stack([box for _, box in people]), np.stack(boxes))
+    return {int(at): person for (person, _), at in zip(people, pairs, strict=True) if at >= 0}

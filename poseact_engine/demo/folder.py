@@ -37,6 +37,17 @@ class DemoFolder:
 
     def check(self) -> None:
         """Raises SinkError for a folder that is not the demo's; makes nothing."""
+        try:
+            self._check()
+        except SinkError:  # an OSError, too
+            raise
+        except OSError as error:  # a name that is too long, or one that may not be looked at
+            raise SinkError(
+                f"{self.path}: cannot be the demo's folder: {error.strerror}; choose another one "
+                "with -o"
+            ) from error
+
+    def _check(self) -> None:
         path = self.path
         if path.exists() and not path.is_dir():
             raise SinkError(f"{path}: expected a folder, got a file; choose another one with -o")

@@ -20,6 +20,7 @@ ABOUT_MODELS = (
     "are for demonstration and tests, not for real cameras."
 )
 UNSEEN = "This very scene they have not seen: training refuses scenes with numbers so high."
+PERHAPS_SEEN = "Training draws scenes with numbers as low as this one's: they may have seen it."
 NEXT_STEPS = """\
 poseact models list       # official weights; `poseact models pull NAME` verifies and exports them
 poseact run entrance.mp4 --detector det.onnx --pose pose.onnx --video annotated.mp4
@@ -55,8 +56,8 @@ def _lead(show: Show) -> str:
     cameras = "One camera" if len(show.streams) == 1 else f"{len(show.streams)} cameras"
     length_s = max((s.span_s[1] - s.span_s[0] + s.step_s for s in show.streams), default=0.0)
     about = [ABOUT_MODELS] if show.bundled & {"detector", "pose"} else []
-    if about and show.unseen:
-        about.append(UNSEEN)
+    if about:
+        about.append(UNSEEN if show.unseen else PERHAPS_SEEN)
     note = f'<p class="note">{" ".join(about)}</p>' if about else ""
     return (
         f"<p>{cameras} watched people whom code had drawn, for {length_s:.0f} seconds. The engine "

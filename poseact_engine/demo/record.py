@@ -70,7 +70,7 @@ class _Stream:
 
 
 class Recorder(ClosingSink):
-    """A sink that remembers. Owns plain arrays, about 60 bytes for each person in each frame."""
+    """A sink that remembers: a row of about 400 bytes for each person in each frame."""
 
     def __init__(self) -> None:
         self._run: RunInfo | None = None

@@ -49,7 +49,7 @@ class Show:
     elapsed_s: float
     streams: Sequence[StreamShow]
     command: str
-    """What was typed."""
+    """What shows the same again."""
 
     @property
     def falls(self) -> int:

@@ -79,7 +79,7 @@ class _Truth:
 
     def __init__(self, path: Path) -> None:
         """Raises SourceError (the file), DependencyError (pycocotools)."""
-        self._api, self._evaluator = _import_pycocotools()
+        self._api, self._evaluator = import_pycocotools()
         self.file = read_coco(path)
         if not self.file.annotations():
             raise SourceError(f"{path}: expected annotations of people, got none")
@@ -235,7 +235,8 @@ def _named(kind: type, values: Sequence[float]) -> dict[str, float]:
     return dict(zip((f.name for f in fields(kind)), values, strict=True))
 
 
-def _import_pycocotools() -> tuple[Any, Any]:
+def import_pycocotools() -> tuple[Any, Any]:
+    """Its COCO and COCOeval; DependencyError where it cannot be imported."""
     try:
         from pycocotools.coco import COCO  # type: ignore[import-untyped]
         from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,9 @@ def document(
 
 
 def _models(report: WorldReport, config: WorldEvalConfig) -> dict[str, Any]:
-    files = {"detector": config.detector, "pose": config.pose, "action": config.action}
+    files: dict[str, Path | None] = {"action": config.action}
+    if report.engine is not None:
+        files = {"detector": config.detector, "pose": config.pose, **files}
     sha256: dict[Any, str] = {}
     backends: dict[Any, str] = {}
     if report.sequences is not None:

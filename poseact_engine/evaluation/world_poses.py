@@ -8,7 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from poseact_engine.evaluation.coco import PoseEvaluation, ResultRow, mean_joint_scores
+from poseact_engine.evaluation.coco import (
+    PoseEvaluation,
+    ResultRow,
+    import_pycocotools,
+    mean_joint_scores,
+)
 from poseact_engine.evaluation.world_scene import FoundFrame, is_wanted
 from poseact_engine.synthetic.coco import CocoTruth
 from poseact_engine.synthetic.truth import FrameTruth
@@ -21,6 +26,8 @@ class AveragePrecision:
     """Collects frames; people who are not to be found count neither way."""
 
     def __init__(self) -> None:
+        """Raises DependencyError without pycocotools: before the work, not after it."""
+        import_pycocotools()
         self._truth = CocoTruth()
         self._left_out: list[bool] = []
         self._found: list[tuple[FoundFrame, int]] = []
@@ -33,7 +40,7 @@ class AveragePrecision:
         self._found.append((found, len(self._truth)))
 
     def value(self) -> float:
-        """0 to 1; NaN where nobody is to be found. Raises DependencyError without pycocotools."""
+        """0 to 1; NaN where nobody is to be found."""
         content = self._truth.content()
         annotations: list[dict[str, Any]] = content["annotations"]
         for annotation, left_out in zip(annotations, self._left_out, strict=True):

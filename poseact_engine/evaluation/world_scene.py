@@ -16,6 +16,7 @@ from poseact_engine.evaluation.incident_scores import (
     score_incidents,
 )
 from poseact_engine.evaluation.mot_metrics import MotCounts, TrackedFrame, count_tracks, pair_boxes
+from poseact_engine.evaluation.owners import Owners
 from poseact_engine.evaluation.pck import count_near
 from poseact_engine.synthetic.noise import SEEN
 from poseact_engine.synthetic.truth import FallTruth, FrameTruth
@@ -27,8 +28,6 @@ LEAST_SIDE_PX = 60
 """People whose box has a longer side of this (it is the height of all but those who lie) and of
 whom LEAST_VISIBLE is in the picture with nothing before it are to be found; the rest may be."""
 LEAST_VISIBLE = 0.5
-MEMORY_S = 0.5
-"""A track that is on nobody in a frame still belongs to whom it was on within so long before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +104,7 @@ def score_scene(record: SceneRecord, falls: Sequence[FallTruth], *, seconds: flo
         for t, f, w in zip(record.truths, record.found, wanted, strict=True)
     )
     joints, posed, near = _joints(record, wanted, pairs)
-    owners = _Owners(record, pairs)
+    owners = _owners(record, pairs)
     activities = _activities(record.truths)
     confusion, confusion_all, harmless, nobody = _windows(record, wanted, owners, activities)
     return SceneScores(
@@ -174,29 +173,12 @@ def _tracked(record: SceneRecord, wanted: list[NDArray[np.bool_]]) -> list[Track
     ]
 
 
-class _Owners:
-    """Whose track it was, at any frame."""
-
-    def __init__(self, record: SceneRecord, pairs: list[NDArray[np.int64]]) -> None:
-        self._times = np.array([truth.time_s for truth in record.truths])
-        self._of: dict[int, list[tuple[int, int]]] = {}  # track to (frame, person), in order
-        for frame, (truth, found, pair) in enumerate(
-            zip(record.truths, record.found, pairs, strict=True)
-        ):
-            for p in np.flatnonzero(pair >= 0):
-                owned = self._of.setdefault(int(found.ids[pair[p]]), [])
-                owned.append((frame, int(truth.ids[p])))
-
-    def at(self, track: int, frame: int) -> int | None:
-        """The person the track was on last, in this frame or within MEMORY_S before it."""
-        for seen, person in reversed(self._of.get(track, [])):
-            if seen <= frame:
-                recent = self._times[frame] - self._times[seen] <= MEMORY_S
-                return person if recent else None
-        return None
-
-    def at_time(self, track: int, time_s: float) -> int | None:
-        return self.at(track, int(np.abs(self._times - time_s).argmin()))
+def _owners(record: SceneRecord, pairs: list[NDArray[np.int64]]) -> Owners:
+    owners = Owners()
+    for truth, found, pair in zip(record.truths, record.found, pairs, strict=True):
+        for p in np.flatnonzero(pair >= 0):
+            owners.add(int(found.ids[pair[p]]), truth.time_s, int(truth.ids[p]))
+    return owners
 
 
 def _activities(truths: Sequence[FrameTruth]) -> dict[int, Activity]:
@@ -215,7 +197,7 @@ def _activities(truths: Sequence[FrameTruth]) -> dict[int, Activity]:
 def _windows(
     record: SceneRecord,
     wanted: list[NDArray[np.bool_]],
-    owners: _Owners,
+    owners: Owners,
     activities: Mapping[int, Activity],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
     """Confusion of people to be found, of all, what harmless windows were called, and of nobody."""
@@ -226,7 +208,7 @@ def _windows(
     for row, (frame, track) in enumerate(
         zip(record.window_frame, record.window_track, strict=True)
     ):
-        person = owners.at(track, frame)
+        person = owners.at(track, record.truths[frame].time_s)
         if person is None:
             nobody += 1
         else:
@@ -264,10 +246,11 @@ def _as_sequence(activity: Activity) -> PoseSequence:
     )
 
 
-def _told(record: SceneRecord, owners: _Owners) -> list[Told]:
+def _told(record: SceneRecord, owners: Owners) -> list[Told]:
+    times_s = np.array([truth.time_s for truth in record.truths])
     return [
         Told(
-            person=owners.at_time(event.track, event.time_s),
+            person=owners.at(event.track, float(times_s[np.abs(times_s - event.time_s).argmin()])),
             action=event.action,
             time_s=event.time_s,
         )

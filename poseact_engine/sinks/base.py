@@ -90,6 +90,8 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         raise SinkError(f"{path}: expected an existing folder, got {path.parent}; make it first")
     if path.is_dir():
         raise SinkError(f"{path}: expected a file name, got a folder")
+    if not path.exists() and not os.access(path.parent, os.W_OK):
+        raise SinkError(f"{path}: cannot be made: nothing may be written into {path.parent}")
     # A device or a pipe has nothing to lose.
     if path.is_file() and not overwrite:
         raise SinkError(f"{path} exists; choose another name, or replace it with --overwrite")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -74,6 +74,8 @@ class Prepared:
     train: WindowSet
     validation: WindowSet
     split: Split
+    sha256: Mapping[Path, str]
+    """Of the files when they were read: they may change, or go, while a run goes on."""
 
 
 def prepare(config: TrainConfig) -> Prepared:
@@ -95,6 +97,7 @@ def prepare(config: TrainConfig) -> Prepared:
         train=training_windows(config, _named(sequences, split.train)),
         validation=validation,
         split=Split(train=split.train, validation=_names(validation)),
+        sha256=_hashes(config),
     )
 
 
@@ -118,7 +121,12 @@ def _split_windows(config: TrainConfig, sequences: Sequence[PoseSequence]) -> Pr
         train=_learnable(config, parts[0]),
         validation=parts[1],
         split=Split(train=_names(parts[0]), validation=_names(parts[1])),
+        sha256=_hashes(config),
     )
+
+
+def _hashes(config: TrainConfig) -> dict[Path, str]:
+    return {path: file_sha256(path) for path in (*config.data, *config.validation_data)}
 
 
 def _names(windows: WindowSet) -> tuple[str, ...]:
@@ -143,7 +151,13 @@ def _check_apart(data: Sequence[PoseSequence], given: Sequence[PoseSequence]) ->
 def _learnable(config: TrainConfig, windows: WindowSet) -> WindowSet:
     if not len(windows.labelled()):
         raise ConfigError("train: expected sequences with labelled windows, found none")
-    return _without_still_falls(windows, config.least_fall)
+    learnable = _without_still_falls(windows, config.least_fall)
+    if not len(learnable.labelled()):
+        raise ConfigError(
+            "train: expected windows to learn from, got falls alone in which nobody moves as far as"
+            f" least_fall {config.least_fall:g}"
+        )
+    return learnable
 
 
 def movement(windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -188,7 +202,7 @@ def learn(
             )
         weights = first.state
     if run is not None:
-        run = replace(run, options=_asked(config))
+        run = replace(run, options=_asked(config, prepared))
     return train(
         prepared.train,
         prepared.validation,
@@ -198,6 +212,14 @@ def learn(
         weights=weights,
         run=run,
     )
+
+
+def learnt_before(config: TrainConfig, prepared: Prepared) -> list[str]:
+    """The held-out sequences that ``init`` says it was trained on."""
+    if config.init is None:
+        return []
+    learnt = set(load_checkpoint(config.init).training.get("trained_on", ()))
+    return [name for name in prepared.split.validation if name in learnt]
 
 
 def make_checkpoint(config: TrainConfig, prepared: Prepared, trained: Trained) -> ActionCheckpoint:
@@ -215,12 +237,12 @@ def make_checkpoint(config: TrainConfig, prepared: Prepared, trained: Trained) -
     )
 
 
-def _asked(config: TrainConfig) -> dict[str, Any]:
+def _asked(config: TrainConfig, prepared: Prepared) -> dict[str, Any]:
     """All that the outcome depends on, as plain data."""
     files = {"data": config.data, "validation_data": config.validation_data}
     return {
         **{
-            name: [{"file": p.name, "sha256": file_sha256(p)} for p in paths]
+            name: [{"file": p.name, "sha256": prepared.sha256[p]} for p in paths]
             for name, paths in files.items()
         },
         "init": None if config.init is None else file_sha256(config.init),
@@ -236,7 +258,7 @@ def _asked(config: TrainConfig) -> dict[str, Any]:
 
 def _provenance(config: TrainConfig, prepared: Prepared, trained: Trained) -> dict[str, Any]:
     scores = trained.last.validation
-    asked = _asked(config)
+    asked = _asked(config, prepared)
     return {
         **{name: value for name, value in asked.items() if name != "model"},
         "held_out": list(prepared.split.validation),

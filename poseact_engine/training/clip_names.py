@@ -21,6 +21,8 @@ _SPELLINGS: tuple[tuple[str, str], ...] = (
     ("standing", "stand stands"),
     ("lying_down", "lie lies lying lie_down lay laying lay_down laying_down"),
 )
+CAMERA = r"[/_-]?[Cc]am(?:era)?\d+"
+"""How names usually end where several cameras see one take: ``fall3_cam2``."""
 LABELS: Mapping[str, int] = MappingProxyType(
     {
         **{
@@ -49,7 +51,7 @@ class ClipNames:
     ``pattern`` is a regular expression with one or more of the groups ``(?P<clip>...)``,
     ``(?P<camera>...)`` and ``(?P<subject>...)``; it may fit any part of a name. Without a group
     ``clip`` the clip is the name less what the camera's group fits, so that all cameras of a take
-    are one clip. Without a pattern the clip is the name.
+    are one clip. Without a pattern the clip is the name, less an ending that is CAMERA.
 
     >>> ClipNames(r"_C(?P<camera>\d+)_P(?P<subject>\d+)").parse("E02_C03_P007")
     ClipName(clip='E02_C_P007', camera='03', subject='007')
@@ -62,7 +64,7 @@ class ClipNames:
     def parse(self, stem: str) -> ClipName:
         """Of a name without its suffix; ConfigError where the pattern does not fit it."""
         if self._pattern is None:
-            return ClipName(clip=stem, camera=None, subject=None)
+            return _without_pattern(stem)
         match = self._pattern.search(stem)
         if match is None:
             raise ConfigError(f"--pattern {self._pattern.pattern!r} does not fit the name {stem!r}")
@@ -71,6 +73,13 @@ class ClipNames:
             first, last = match.span("camera") if "camera" in found else (0, 0)
             found["clip"] = stem[:first] + stem[last:] or stem
         return ClipName(*(found.get(name) for name in GROUPS))
+
+
+def _without_pattern(stem: str) -> ClipName:
+    found = re.fullmatch(rf"(.+?)({CAMERA})", stem)
+    if found is None:
+        return ClipName(clip=stem, camera=None, subject=None)
+    return ClipName(clip=found[1], camera=found[2].lstrip("/_-"), subject=None)
 
 
 def parse_label(text: str) -> int | None:
@@ -99,7 +108,7 @@ def label_named(text: str, *, option: str) -> int:
 def _compile(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ConfigError(
             f"--pattern {pattern!r}: expected a regular expression: {error}"
         ) from error

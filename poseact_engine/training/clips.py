@@ -26,6 +26,8 @@ Other = Literal["unknown", "harmless"]
 
 SKIP = "skip"
 """Meaning of a folder that is left out."""
+PART = ".part"
+"""Ending of the folder, beside a keypoint file, in which an extraction keeps what it has done."""
 _OTHERS = frozenset({"other", "others", "none"})
 
 
@@ -64,6 +66,8 @@ class ClipsConfig:
             if meaning != SKIP:
                 label_named(meaning, option=f"--class-map {folder!r}")
         ClipNames(self.pattern)
+        # It is a part of keys in keypoint files, which are text.
+        check(self.prefix.isprintable(), "--dataset", "a printable name", self.prefix)
 
     @property
     def prefix(self) -> str:
@@ -74,7 +78,7 @@ def find_clips(config: ClipsConfig) -> list[Clip]:
     """All videos below the class folders, by name. Raises ConfigError."""
     if not config.folder.is_dir():
         raise ConfigError(f"{config.folder}: expected a folder with one folder per class")
-    folders = sorted(p for p in config.folder.iterdir() if p.is_dir() and p.name[0] != ".")
+    folders = sorted(p for p in config.folder.iterdir() if _may_be_class(p))
     unused = sorted(set(config.class_map) - {p.name for p in folders})
     if unused:
         raise ConfigError(f"--class-map {unused[0]}=...: {config.folder} has no such folder")
@@ -92,6 +96,10 @@ def find_clips(config: ClipsConfig) -> list[Clip]:
             f"{config.folder}: expected videos in folders named {', '.join(CLASSES)}, found none"
         )
     return clips
+
+
+def _may_be_class(path: Path) -> bool:
+    return path.is_dir() and path.name[0] != "." and not path.name.endswith(f".npz{PART}")
 
 
 def _check_names(clips: list[Clip]) -> None:

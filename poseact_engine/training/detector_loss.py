@@ -72,7 +72,8 @@ def _background_weight(ignored_px: Tensor, grid: Grid) -> Tensor:
     x, y = grid.centers_px.T
     x0, y0, x1, y1 = (ignored_px[:, k, None] for k in range(4))
     inside = ((x > x0) & (x < x1) & (y > y0) & (y < y1)).any(dim=0)
-    return (~inside).float()
+    outside: Tensor = (~inside).float()
+    return outside
 
 
 def _iou(a: Tensor, b: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ import numpy as np
 
 from poseact_engine.errors import ConfigError, SinkError, SourceError
 from poseact_engine.files import write_atomically
-from poseact_engine.training.clips import Clip
+from poseact_engine.training.clips import PART, Clip
 from poseact_engine.training.keypoints import PoseSequence, read_sequences, write_sequences
 
 _OPTIONS = "options.json"
@@ -77,7 +77,7 @@ def open_parts(output: Path, options: Mapping[str, Any]) -> PartFolder:
 
     Raises ConfigError if that was begun with other options: its poses would not fit to new ones.
     """
-    parts = PartFolder(output.with_name(f"{output.name}.part"))
+    parts = PartFolder(output.with_name(output.name + PART))
     note = parts.path / _OPTIONS
     try:
         parts.path.mkdir(exist_ok=True)
@@ -89,6 +89,7 @@ def open_parts(output: Path, options: Mapping[str, Any]) -> PartFolder:
         raise SinkError(f"{parts.path}: cannot be used: {error.strerror or error}") from error
     except ValueError:
         known = {}
+    known = known if isinstance(known, dict) else {}
     differ = sorted(k for k in {*known, *options} if known.get(k) != options.get(k))
     if differ:
         said = ", ".join(f"{k} {known.get(k)!r}, now {options.get(k)!r}" for k in differ)

@@ -14,7 +14,9 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import io
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 
 from poseact_engine.errors import ConfigError, SinkError, SourceError
 from poseact_engine.files import write_atomically
+from poseact_engine.sinks.base import check_target
 from poseact_engine.synthetic.rig import HARMLESS, UNKNOWN
 from poseact_engine.training.paper import CLASSES, JOINTS
 
@@ -31,6 +34,7 @@ __all__ = [
     "HARMLESS",
     "UNKNOWN",
     "PoseSequence",
+    "check_keypoint_target",
     "exclude_sequences",
     "read_sequences",
     "write_sequences",
@@ -38,6 +42,13 @@ __all__ = [
 
 FIELDS = ("keypoints", "labels", "times_s", "size")
 ORIGINS = ("clip", "camera", "subject")
+LATEST_S = 1e12
+"""Times further from 0 are refused: they do not fit into ticks."""
+BROKEN = (
+    ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+    tokenize.TokenError,
+)  # fmt: skip
+"""What NumPy raises for files that are none or that were damaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +86,13 @@ def read_sequences(paths: Sequence[Path]) -> list[PoseSequence]:
     return [found[name] for name in sorted(found)]
 
 
+def check_keypoint_target(path: Path, *, overwrite: bool) -> None:
+    """Raises ConfigError or SinkError unless a keypoint file can be made at ``path``."""
+    if path.suffix != ".npz":
+        raise ConfigError(f"--output: expected a keypoint file, NAME.npz, got {path}")
+    check_target(path, overwrite=overwrite)
+
+
 def write_sequences(path: Path, sequences: Iterable[PoseSequence]) -> None:
     """Write a keypoint file, whole or not at all; the same sequences give the same bytes.
 
@@ -85,11 +103,16 @@ def write_sequences(path: Path, sequences: Iterable[PoseSequence]) -> None:
     for sequence in sequences:
         if f"{sequence.name}/keypoints" in arrays:
             raise ConfigError(f"{path}: expected names once each, got {sequence.name!r} twice")
-        arrays |= _as_arrays(sequence)
         try:
+            arrays |= _as_arrays(sequence)
             _make_sequence(path, sequence.name, arrays)
         except SourceError as error:
             raise ConfigError(str(error)) from None
+        except OverflowError:
+            raise ConfigError(
+                f"{path}, sequence {sequence.name!r}: expected a width and height that can be, "
+                f"got {sequence.size}"
+            ) from None
     if not arrays:
         raise ConfigError(f"{path}: expected a sequence or more to write, got none")
     file = io.BytesIO()
@@ -135,13 +158,19 @@ def _read_file(path: Path) -> list[PoseSequence]:
         raise SourceError(
             f"{path}: expected a NumPy .npz of keypoints, cannot read it: {error.strerror or error}"
         ) from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         # NumPy's own words tell people to load files that they do not trust.
         got = "a single array" if str(error) == "a single array" else "a file that is none"
         raise SourceError(f"{path}: expected a NumPy .npz of keypoints, got {got}") from error
     names = {key.rsplit("/", 1)[0] for key in arrays}
     if not names:
         raise SourceError(f"{path}: holds no sequence")
+    known = (*FIELDS, *ORIGINS)
+    unknown = [key for key in arrays if key.rsplit("/", 1)[-1] not in known]
+    if unknown:  # a slip in "subject" would part what belongs together
+        raise SourceError(
+            f"{path}: expected arrays named NAME/{', NAME/'.join(known)}, got {unknown[0]!r}"
+        )
     return [_make_sequence(path, name, arrays) for name in sorted(names)]
 
 
@@ -207,6 +236,8 @@ def _origin(where: str, field: str, array: NDArray[np.generic] | None) -> str | 
 
 
 def _check_values(where: str, s: PoseSequence) -> None:
+    if not s.name.isprintable():
+        raise SourceError(f"{where}: expected a printable name")
     if not np.isfinite(s.keypoints_px).all() or (s.keypoints_px[..., 2] < 0).any():
         raise SourceError(f"{where}: keypoints must be finite, with scores of 0 or more")
     if ((s.labels < HARMLESS) | (s.labels >= len(CLASSES))).any():
@@ -216,5 +247,7 @@ def _check_values(where: str, s: PoseSequence) -> None:
         )
     if not np.isfinite(s.times_s).all() or (np.diff(s.times_s) <= 0).any():
         raise SourceError(f"{where}: times_s must be finite and strictly increasing")
+    if (np.abs(s.times_s) > LATEST_S).any():
+        raise SourceError(f"{where}: expected times_s in seconds, got some beyond {LATEST_S:g}")
     if min(s.size) < 1:
         raise SourceError(f"{where}: expected a width and height of 1 or more, got {s.size}")

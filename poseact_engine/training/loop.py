@@ -66,6 +66,8 @@ class LoopConfig:
                 )
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise ConfigError(f"train.lr: expected a number above 0, got {self.lr!r}")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"train.seed: expected 0 to 2**63 - 1, got {self.seed!r}")
         if self.optimiser not in OPTIMISERS:
             raise ConfigError(
                 f"train.optimiser: expected {', '.join(OPTIMISERS)}, got {self.optimiser!r}"
@@ -200,8 +202,10 @@ class _Loop:
             if self.place.should_stop():
                 return None
             total += self._step()
-        self.losses.append(float(total) / self.steps)
-        number = len(self.losses)
+        loss, number = float(total) / self.steps, len(self.losses) + 1
+        if not math.isfinite(loss):
+            raise ConfigError(f"train: the loss became {loss} in epoch {number}; try a smaller lr")
+        self.losses.append(loss)
         scores = evaluate(self.net, validation)
         by_score = scores if self.config.patience is not None else None
         if by_score is not None and self.stopping.update(by_score.macro, number):

@@ -109,13 +109,12 @@ class PoseExamples:
     def make(self, index: int, rng: Generator) -> Example:
         person = self._people[index]
         picture = self._store.read(person.picture)
-        joints = person.joints_px
         if self._augment is None:
             matrix, mirrored = crop_matrix(person.box_px, self._size), False
         else:
             matrix, mirrored = _draw_matrix(person, self._size, self._augment, rng)
         crop = warp(picture, matrix, self._size)
-        joints = to_crop(joints, matrix)
+        joints = to_crop(person.joints_px, matrix)
         if mirrored:
             joints = joints[list(MIRROR)]
         if self._augment is not None:

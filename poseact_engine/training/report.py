@@ -113,8 +113,9 @@ def warnings(train: WindowSet, validation: WindowSet, classes: Sequence[str]) ->
     return found
 
 
-def caveats(*, split: str, patience: int | None, epoch: int) -> list[str]:
-    """How the run makes its held-out score better than it is."""
+def caveats(*, split: str, patience: int | None, epoch: int, learnt_before: int = 0) -> list[str]:
+    """How the run makes its held-out score better than it is. ``learnt_before``: held-out
+    sequences that the first checkpoint was trained on."""
     found = []
     if split == "random":
         found.append(
@@ -125,6 +126,11 @@ def caveats(*, split: str, patience: int | None, epoch: int) -> list[str]:
         found.append(
             f"the held-out score chose epoch {epoch} (--patience), so it is a little too good;"
             " measure with other data"
+        )
+    if learnt_before:
+        found.append(
+            f"{learnt_before} of the held-out sequences were learnt from by --init's checkpoint, so"
+            " the accuracy flatters; hold out others (--validation-data), or the same by its --seed"
         )
     return found
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from poseact_engine.errors import ConfigError
+from poseact_engine.training.clip_names import CAMERA
 from poseact_engine.training.keypoints import PoseSequence
 
 GROUP_RULES: tuple[tuple[str, str], ...] = (
     (r"utkinect/(s\d+)_.*", r"utkinect/\1"),
     (r"upfall/activity\d+_(subject\d+_trial\d+)cam\d+", r"upfall/\1"),
-    (r"(.*?)[_-]?cam(?:era)?\d+", r"\1"),
+    (rf"(.+?){CAMERA}", r"\1"),
 )
 """Name to group, the first that fits: utkinect by subject; upfall by subject and trial, all
 activities and both cameras together; anything else by sequence, less a camera's suffix (so each

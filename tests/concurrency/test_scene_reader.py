@@ -186,6 +186,14 @@ def test_stop_and_close_end_a_scene_that_waits(end: str) -> None:
     assert run.ended
 
 
+def test_a_reader_that_is_stopped_before_it_started_has_ended() -> None:
+    reader = SceneReader(URL, SourceConfig())
+    reader.stop()
+    reader.start()
+    assert reader.ended
+    assert reader.next(WAIT_S) is None
+
+
 def test_stop_wakes_a_live_scene_that_waits_for_its_time() -> None:
     run = run_of("synthetic://?fps=1&seconds=60&size=96x64&live=1")
     next(run)

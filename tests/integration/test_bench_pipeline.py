@@ -12,10 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from poseact_engine import Engine
+from poseact_engine.bench import pipeline
 from poseact_engine.bench.made_clips import make_scene
 from poseact_engine.bench.main import app
 from poseact_engine.bench.plain_loop import PlainLoop, suppress
-from poseact_engine.errors import ConfigError
+from poseact_engine.errors import ConfigError, SinkError
 from tests.integration.made_world import World, scene
 
 
@@ -74,6 +75,14 @@ def test_a_made_scene_has_its_people_and_its_length(tmp_path: Path) -> None:
         frames = list(container.decode(video=0))
     assert len(frames) == 2
     assert (frames[0].width, frames[0].height) == (1920, 1080)
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "measure", lambda *_, **__: pytest.fail("it was measured"))
+    done = CliRunner().invoke(app, ["pipeline", str(clip), "--json", str(tmp_path / "no" / "r")])
+    assert isinstance(done.exception, SinkError)
 
 
 def test_a_clip_and_made_people_are_one_too_many(clip: Path, world: World) -> None:

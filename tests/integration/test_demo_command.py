@@ -107,7 +107,10 @@ def test_a_folder_of_somebody_else_s_is_left_alone(models: list[str], tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--size", "100"], "size to be like 1280x720"),
+        (["--size", "100"], "--size: expected one like 1280x720, got '100'"),
+        (["--size", "160x96&people=9"], "--size: expected one like 1280x720"),
+        (["--seconds", "1e9"], "scene.seconds: expected more than 0, at most 3600, got 1000000000"),
+        (["-o", 300 * "a"], "cannot be the demo's folder: File name too long"),
         (["--seconds", "-1"], "seconds"),
         (["--people", "21"], "'--people'"),
         (["-o", "no/where"], "expected an existing folder around it"),
@@ -122,6 +125,18 @@ def test_wrong_options_are_said_and_make_nothing(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("*/index.html"))
+
+
+def test_a_wrong_model_costs_the_last_demo_nothing(models: list[str], tmp_path: Path) -> None:
+    assert demo(*SMALL, *models, cwd=tmp_path).returncode == 0
+    before = {p.name: p.read_bytes() for p in (tmp_path / "demo_out").iterdir()}
+    (tmp_path / "garbage.onnx").write_text("none")
+    for path in (tmp_path / "garbage.onnx", Path(models[1])):  # no model, and a detector
+        done = demo(*SMALL, *models, "--action", str(path), cwd=tmp_path)
+        assert done.returncode == 2
+        assert path.name in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert {p.name: p.read_bytes() for p in (tmp_path / "demo_out").iterdir()} == before
 
 
 def test_ctrl_c_leaves_whole_files_and_no_page(models: list[str], tmp_path: Path) -> None:
@@ -155,6 +170,13 @@ def test_its_set_up_asks_for_little() -> None:
     names = {re.split(r"[^A-Za-z0-9-]", line)[0] for line in done.stdout.split()}
     assert {"onnxruntime", "av", "opencv-python-headless", "numpy", "pybind11"} <= names
     assert not names & {*NOT_INSTALLED, "pytest"}
+
+
+def test_an_extra_that_is_none_is_named() -> None:
+    line = [sys.executable, "scripts/requirements.py", "cpu", "vidoe"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"extra: expected one of cpu, .*, got 'vidoe'\n", done.stderr)
 
 
 def test_the_scene_that_is_shown_has_what_a_visitor_should_see() -> None:

@@ -128,6 +128,17 @@ def test_action(world: dict[str, str], tmp_path: Path) -> None:
     assert "lying_down" in text
 
 
+def test_names_that_look_like_markup_are_printed_as_they_are(
+    world: dict[str, str], tmp_path: Path
+) -> None:
+    arrays = dict(np.load(world["keypoints"]))
+    data = tmp_path / "[red]k.npz"
+    np.savez(data, **{f"x[-1] [bold]{key}": value for key, value in arrays.items()})
+    text = good("action", data=data, action=world["action"])
+    assert "data [red]k.npz" in text
+    assert "[bold]" in text
+
+
 def test_what_a_user_does_wrong_is_one_line(world: dict[str, str], tmp_path: Path) -> None:
     pose = pick(world, "data", "images", "pose")
     wrong: list[tuple[str, dict[str, Any], str]] = [

@@ -14,10 +14,19 @@ import pytest
 from typer.testing import CliRunner
 
 from poseact_engine.cli.eval import eval_app
-from poseact_engine.errors import ConfigError, PoseActError, SinkError
+from poseact_engine.errors import ConfigError, DependencyError, PoseActError, SinkError
+from poseact_engine.evaluation import world_engine
+from poseact_engine.evaluation.incident_scores import IncidentScores
 from poseact_engine.evaluation.walk import Where
-from poseact_engine.evaluation.world import PARTS, WorldEvalConfig, evaluate_world, figures
+from poseact_engine.evaluation.world import (
+    PARTS,
+    WorldEvalConfig,
+    WorldReport,
+    evaluate_world,
+    figures,
+)
 from poseact_engine.evaluation.world_engine import EngineReport, evaluate_engine
+from poseact_engine.evaluation.world_sequences import SequencesReport
 from poseact_engine.evaluation.world_stages import WorldModels
 from poseact_engine.synthetic.noise import PoseNoise
 from poseact_engine.synthetic.scene import SceneConfig
@@ -155,6 +164,8 @@ def test_one_part_runs_alone(models: dict[str, Path]) -> None:
         (("--oracle", "pose", "--pose", "x.onnx"), "--pose: expected none with --oracle pose"),
         (("--only", "sequences", "--pose", "x.onnx"), "--pose: expected none with --only seq"),
         (("--only", "sequences", "--oracle", "pose"), "--oracle: expected none with --only seq"),
+        (("--only", "sequences", "--scenes", "3"), "--scenes: expected none with --only sequences"),
+        (("--only", "engine", "--sequences-hours", "1"), "--sequences-hours: expected none with"),
     ],
 )
 def test_slips_of_the_pen_are_told(
@@ -165,6 +176,40 @@ def test_slips_of_the_pen_are_told(
     result = _run(*line, *both, *rest, "--action", models["action"])
     assert isinstance(result.exception, PoseActError)
     assert says in str(result.exception)
+
+
+def test_without_pycocotools_no_scene_is_played(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
+    monkeypatch.setattr(world_engine, "_render", lambda _: pytest.fail("a scene was played"))
+    with pytest.raises(DependencyError, match=r"pip install 'poseact-engine\[eval\]'"):
+        evaluate_engine(
+            SCENES,
+            WorldModels(detector=None, pose=None, action=models["action"]),
+            WHERE,
+            noise=PERFECT,
+        )
+
+
+def test_stages_that_did_not_run_are_in_no_file(models: dict[str, Path], tmp_path: Path) -> None:
+    target = tmp_path / "w.json"
+    line = ("--only", "sequences", "--sequences-hours", "0.001", "--threads", "1")
+    result = _run(*line, "--action", models["action"], "--json", target)
+    assert result.exit_code == 0, result.exception
+    found = json.loads(target.read_text())
+    assert list(found["models"]) == ["action"]
+    assert found["engine"] is None
+
+
+def test_falls_out_of_view_are_told_where_falls_are() -> None:
+    nothing = np.zeros((6, 6), np.int64)
+    report = SequencesReport(
+        sequences=1, hours=1.0, confusion=nothing, harmless=nothing[0],
+        incidents=IncidentScores(hours=1.0), falls_unseen=2, sha256="", backend="",
+    )  # fmt: skip
+    found = figures(WorldReport(engine=None, sequences=report))["sequences"]
+    assert found[0].note == "of 0, 2 out of view left out"
 
 
 def test_seeds_of_training_are_refused(models: dict[str, Path]) -> None:

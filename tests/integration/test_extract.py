@@ -91,6 +91,12 @@ def test_people_seen_for_less_are_left_out(world: World, data: Path, tmp_path: P
     assert sum(name.startswith("site/walk/leaves") for name in found) == 1
     with pytest.raises(SourceError, match="found nobody in 3; a lower"):
         raise extract(world, data, tmp_path / "n.npz", "--min-seconds", "9").exception
+    assert good(world, data, tmp_path / "n.npz", "--min-seconds", "0.7")  # as it was told to try
+    part = tmp_path / "n.npz.part"
+    part.mkdir()
+    (part / "options.json").write_text("[]")
+    with pytest.raises(ConfigError, match="was begun with other options"):
+        raise extract(world, data, tmp_path / "n.npz", "--overwrite").exception
 
 
 def test_a_broken_video_is_listed_and_read_again_when_it_is_mended(
@@ -169,6 +175,14 @@ def _watch_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+def test_an_output_beside_the_classes_is_none_of_them(world: World, data: Path) -> None:
+    output = data / "k.npz"
+    (data / "walk" / "broken.mp4").write_bytes(b"no video")
+    assert extract(world, data, output).exit_code == 1
+    assert (data / "k.npz.part").is_dir()
+    assert extract(world, data, output, "--overwrite").exit_code == 1
+
+
 def test_a_video_that_changed_is_read_again(world: World, data: Path, tmp_path: Path) -> None:
     (data / "walk" / "broken.mp4").write_bytes(b"no video")
     output = tmp_path / "k.npz"
@@ -192,6 +206,7 @@ def refused(world: World, data: Path, tmp_path: Path) -> Iterator[Any]:
 
 def test_wrong_options_are_said_before_anything_is_made(refused: Any, tmp_path: Path) -> None:
     assert "FOLDER=CLASS" in str(refused("--class-map", "walk"))
+    assert "NAME.npz" in str(refused("--overwrite", output="site/walk/C2_E1.mp4"))
     assert "expected an existing folder" in str(refused(output="no/k.npz"))
     (tmp_path / "k.npz").write_bytes(b"old")
     error = refused()

@@ -174,6 +174,10 @@ def test_scenes_that_are_there_are_kept_unless_told_otherwise(tmp_path: Path) ->
     assert "--overwrite" in str(error)
     assert synth(tmp_path, "--no-videos", "--scenes", "1", "--overwrite").exit_code == 0
     assert sorted(p.name for p in (tmp_path / "gt").iterdir()) == ["mine.txt", "scene-000003.txt"]
+    (tmp_path / "gt" / "scene-9.txt").mkdir()
+    error = synth(tmp_path, "--no-videos", "--overwrite").exception
+    assert isinstance(error, SinkError)
+    assert "scene-9.txt: cannot be deleted" in str(error)
 
 
 def test_ctrl_c_keeps_the_scenes_that_are_whole(

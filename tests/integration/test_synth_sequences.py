@@ -63,7 +63,7 @@ def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (("-o", "folder"), "expected a file FILE.npz"),
+        (("-o", "folder"), "expected a keypoint file, NAME.npz"),
         (("-o", "a.npz", "--people", "3"), "expected no options of scenes, got --people"),
         (("-o", "a.npz", "--no-videos"), "got --videos"),
         (("-o", "a.npz", "--first-seed", "1000000"), "are for measuring"),

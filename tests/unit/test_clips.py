@@ -91,6 +91,16 @@ def test_names_tell_clip_camera_and_subject(tmp_path: Path) -> None:
     assert {(c.camera, c.subject) for c in plain.values()} == {(None, None)}
 
 
+def test_cameras_that_end_a_name_see_one_clip(tmp_path: Path) -> None:
+    names = ("walk/a_cam1.mp4", "walk/a_cam2.mp4", "walk/b_cam1.mp4")
+    clips = found(lay_out(tmp_path / "site", *names)).values()
+    assert [(c.clip, c.camera) for c in clips] == [
+        ("site/walk/a", "cam1"),
+        ("site/walk/a", "cam2"),
+        ("site/walk/b", "cam1"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("names", "options", "words"),
     [
@@ -105,6 +115,7 @@ def test_names_tell_clip_camera_and_subject(tmp_path: Path) -> None:
         (["walk/a.mp4", "walk/a.avi"], {}, "a.mp4: expected a name of its own, a.avi has"),
         (["walk/a\udcff.mp4"], {}, "printable name"),
         (["walk/a.mp4"], {"other": "falling"}, "unknown or harmless"),
+        (["walk/a.mp4"], {"dataset": "a\udcff"}, "--dataset: expected a printable name"),
     ],
 )
 def test_what_is_refused(

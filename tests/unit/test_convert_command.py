@@ -59,7 +59,8 @@ def test_class_numbers_are_mapped_by_json_or_csv(tmp_path: Path) -> None:
     path = write_pickle(tmp_path / "a.pkl", clips)
     (tmp_path / "m.json").write_text('{"7": "fall", "8": "harmless"}')
     (tmp_path / "m.csv").write_text("id,class\n7,fall\n8,harmless\n")
-    for name in ("m.json", "m.csv"):
+    (tmp_path / "bom.csv").write_text("7,fall\n8,harmless\n", encoding="utf-8-sig")
+    for name in ("m.json", "m.csv", "bom.csv"):
         args = (
             "pyskl",
             path,
@@ -110,6 +111,8 @@ def test_wrong_maps_are_refused(tmp_path: Path, text: str, message: str) -> None
         (["--label", "running"], ConfigError, "--label: expected one of"),
         (["--pattern", "("], ConfigError, "regular expression"),
         (["--pattern", "(?P<clip>zzz)"], ConfigError, "does not fit the name 'r'"),
+        (["-o", "k.json"], ConfigError, "expected a keypoint file, NAME.npz, got k.json"),
+        (["--dataset", "a\udcff"], SourceError, "expected a printable name"),
         (["-o", "gone/k.npz"], SinkError, "expected an existing folder"),
     ],
 )
@@ -126,6 +129,12 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_written(
 
 def test_what_is_read_is_not_overwritten(results: Path) -> None:
     before = results.read_bytes()
-    with pytest.raises(SinkError, match="is read and would be overwritten"):
-        convert("alphapose", results, "-o", results, "--fps", "30", "--label", "walking")
-    assert results.read_bytes() == before
+    named = results.rename(results.with_name("r.npz"))
+    for given, output, kind in (
+        (named, named, SinkError),
+        (results.parent, results, ConfigError),  # one of the files that a folder stands for
+    ):
+        with pytest.raises(kind, match=r"is read and would be overwritten|NAME\.npz"):
+            convert("alphapose", given, "-o", output, "--fps", "30", "--label", "walking")
+        results.write_bytes(before)
+    assert named.read_bytes() == before

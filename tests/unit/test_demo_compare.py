@@ -118,6 +118,24 @@ def test_a_track_off_its_person_for_a_moment_is_still_theirs() -> None:
     assert (found.told, found.false) == (1, 0)
 
 
+def test_a_track_that_left_its_person_long_ago_tells_nothing_of_them() -> None:
+    """As `poseact eval world` has it: half a second, not the whole scene."""
+    truth = scene({2: FALLS}, [TRUE_FALL])
+    mine = track(7, 2, range(180))
+    mine.boxes_px[60:90] += 300  # 0.63 s before the report; theirs else
+    found = compare([mine], [incident(7, "falling_down", 2.6)], truth)
+    assert (found.told, found.false) == (0, 1)
+
+
+def test_of_two_tracks_on_one_person_the_better_one_has_them() -> None:
+    truth = scene({2: FALLS}, [TRUE_FALL])
+    tracks = [track(7, 2, range(180)), track(8, 2, range(180), shift=8)]
+    told = [incident(7, "falling_down", 2.5), incident(8, "falling_down", 2.5)]
+    found = compare(tracks, told, truth)
+    assert found.people == {7: 2, 8: None}
+    assert [found.right[one.name] for one in told] == [True, False]
+
+
 def test_a_track_of_nobody_follows_nobody() -> None:
     truth = scene({1: [WALKING] * 30})
     found = compare(

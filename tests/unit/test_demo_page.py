@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,12 @@ def test_the_figures_are_those_of_the_run(read: Page) -> None:
     assert "1.2.3" in read.text
     assert "not for real cameras" in read.text
     assert "they have not seen" in read.text
+
+
+def test_a_scene_that_may_have_been_trained_on_is_called_so(show: Show) -> None:
+    text = Page(page(replace(show, unseen=False))).text
+    assert "they may have seen it" in text
+    assert "they have not seen" not in text
 
 
 def test_each_incident_has_its_pictures_each_with_words(read: Page) -> None:

@@ -133,6 +133,11 @@ def test_wrong_coco_results(tmp_path: Path, poses: Any) -> None:
     path = tmp_path / "r.json"
     with pytest.raises(SourceError, match="belongs to --images"):
         converted("coco", write_json(path, {"images": []}))
+    image = {"id": 0, "file_name": "a_1.png", "height": 480}
+    for width in (0, 2**31):
+        images = write_json(tmp_path / "i.json", {"images": [image | {"width": width}]})
+        with pytest.raises(SourceError, match=f"width and height, got {width} x 480"):
+            converted("coco", write_json(path, entries), images=images)
     images = write_json(tmp_path / "i.json", {"images": []})
     with pytest.raises(SourceError, match="has no image 0"):
         converted("coco", write_json(path, entries), images=images)

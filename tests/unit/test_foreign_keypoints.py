@@ -232,6 +232,17 @@ def test_labels_and_origins_come_from_folders_and_names(tmp_path: Path, poses: A
         converted("alphapose", tmp_path, label=None)
 
 
+def test_clips_of_the_same_name_are_refused(tmp_path: Path, poses: Any) -> None:
+    paths = [tmp_path / day / "walking" for day in ("monday", "tuesday")]
+    for path in paths:
+        path.mkdir(parents=True)
+        content = json.dumps(alphapose_entries([[p] for p in poses]))
+        (path / "a.json").write_text(content, encoding="utf-8-sig")
+    with pytest.raises(ConfigError, match=r"tuesday.* 'walking/a' as one of .*monday.*--dataset"):
+        converted("alphapose", *paths)
+    assert len(converted("alphapose", tmp_path).sequences) == 2
+
+
 def test_images_of_several_clips_in_one_file_are_several_clips(tmp_path: Path, poses: Any) -> None:
     entries = alphapose_entries([[p] for p in poses])
     for index, entry in enumerate(entries):
@@ -245,10 +256,14 @@ def test_patterns() -> None:
     whole = ClipNames(r"(?P<clip>.+)-(?P<camera>\w+)$")
     assert whole.parse("a/b-left") == ("a/b", "left", None)
     assert ClipNames().parse("a/b-left") == ("a/b-left", None, None)
+    assert ClipNames().parse("a/b_cam12") == ("a/b", "cam12", None)
+    assert ClipNames().parse("a/cam1") == ("a", "cam1", None)
+    assert ClipNames().parse("cam1") == ("cam1", None, None)
     with pytest.raises(ConfigError, match="does not fit the name 'x'"):
         whole.parse("x")
     for pattern, message in (
         ("(", "regular expression"),
+        ("(?P<clip>x{99999999999})", "regular expression"),
         ("a", "got none"),
         ("(?P<who>a)", "got who"),
     ):

@@ -62,6 +62,9 @@ def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
         ([replace(good, labels=good.labels - np.int8(3))], "labels from -2 to 5"),
         ([replace(good, times_s=good.times_s[::-1])], "strictly increasing"),
         ([replace(good, camera="")], "expected camera to be a text"),
+        ([replace(good, name="a\udcff")], "expected a printable name"),
+        ([replace(good, size=(2**40, 9))], "a width and height that can be, got .1099511627776"),
+        ([replace(good, times_s=good.times_s * 1e15)], "in seconds, got some beyond 1e\\+12"),
     )
     for sequences, message in wrong:
         with pytest.raises(ConfigError, match=message):
@@ -131,6 +134,31 @@ def test_a_file_that_is_no_keypoint_file_is_named(tmp_path: Path, content: bytes
     path.write_bytes(content)
     with pytest.raises(SourceError, match=re.escape(str(path))):
         read_sequences([path])
+
+
+def test_damaged_files_are_refused_whatever_is_damaged(tmp_path: Path) -> None:
+    path, rng = tmp_path / "x.npz", np.random.default_rng(0)
+    arrays = write_sequences(path, takes=1)
+    one = {key: value for key, value in arrays.items() if "walking" in key}
+    np.savez_compressed(path, **one)
+    whole, refused = np.frombuffer(path.read_bytes(), np.uint8), 0
+    for _ in range(300):
+        damaged = whole.copy()
+        damaged[rng.integers(len(whole), size=3)] = rng.integers(256, size=3)
+        path.write_bytes(damaged.tobytes())
+        try:
+            read_sequences([path])
+        except SourceError:
+            refused += 1
+    assert refused > 150
+
+
+def test_an_array_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    """A slip that would else part what belongs together."""
+    arrays = write_sequences(tmp_path / "a.npz", takes=1)
+    np.savez(tmp_path / "a.npz", **arrays, **{"made/walking-0/subjekt": np.array("P7")})
+    with pytest.raises(SourceError, match="NAME/subject, got 'made/walking-0/subjekt'"):
+        read_sequences([tmp_path / "a.npz"])
 
 
 def test_a_lone_array_an_empty_archive_and_no_file_are_refused(tmp_path: Path) -> None:

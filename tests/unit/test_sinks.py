@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from poseact_engine.errors import SinkError
+from poseact_engine.sinks.base import check_target
 from poseact_engine.sinks.jsonl import EventsSink, ResultsSink
 from poseact_engine.sinks.video import VideoSink
 from tests.unit.made_steps import CLASSES, grey_frame, make_event, make_run, make_step
@@ -106,6 +107,18 @@ def test_a_file_is_whole_after_every_write_without_a_close(tmp_path: Path) -> No
         assert text.endswith("\n")
         assert len(text.splitlines()) == 1 + 2 * (i + 1)
     sink.close()
+
+
+def test_a_folder_that_may_not_be_written_into_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write everywhere, so the answer of the system is made."""
+    asked: list[Path] = []
+    monkeypatch.setattr("os.access", lambda *call: asked.append(call[0]))
+    with pytest.raises(SinkError, match="nothing may be written into"):
+        check_target(tmp_path / "new", overwrite=True)
+    assert asked == [tmp_path]
+    check_target(Path("/dev/null"), overwrite=False)
 
 
 def test_a_file_that_exists_is_only_replaced_when_asked(tmp_path: Path) -> None:

@@ -46,6 +46,17 @@ def test_urls_are_live_and_their_passwords_stay_out_of_names() -> None:
     assert (other.name, other.live) == ("host-a.mp4", True)
 
 
+@pytest.mark.parametrize(
+    "url", ["rtsp://me:s3cret@[::1/a", "rtsp://me:s3#c@h/a", "rtsp://h:99999/a", "http://[bad]/a"]
+)
+def test_urls_that_cannot_be_are_refused_without_their_password(url: str) -> None:
+    with pytest.raises(SourceError, match="a host and a port up to 65535") as error:
+        expand_sources([url])
+    assert "s3" not in str(error.value)
+    with pytest.raises(SourceError):
+        expand_sources(["synthetic://[::1?seed=1"])
+
+
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
     touch(tmp_path, "camera_north.mp4", "other.txt")
     with pytest.raises(SourceError, match=r"did you mean .*camera_north\.mp4"):

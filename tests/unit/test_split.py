@@ -29,6 +29,8 @@ from tests.poses import make_sequence
         ("urfd/fall-07", "urfd/fall-07"),
         ("site/worker7-cam2", "site/worker7"),
         ("site/worker7_camera12", "site/worker7"),
+        ("site/fall/Trial1Camera2", "site/fall/Trial1"),
+        ("site/fall/cam2", "site/fall"),
     ],
 )
 def test_groups(name: str, group: str) -> None:

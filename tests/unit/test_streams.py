@@ -21,6 +21,7 @@ from tests.unit.made_steps import grey_frame
         ("rtsp://me@cam/a@b", "rtsp://cam/a@b"),
         ("rtsp://cam/a", "rtsp://cam/a"),
         ("films/me@home.mp4", "films/me@home.mp4"),
+        ("rtsp://me:secret@[::1/a", "rtsp://[::1/a"),
     ],
 )
 def test_passwords_stay_out_of_files_and_logs(uri: str, shown: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from poseact_engine.errors import ConfigError, DependencyError, SinkError, SourceError
+from poseact_engine.files import file_sha256
 from tests.poses import CLASSES, make_poses, random_windows, write_sequences
 
 pytestmark = pytest.mark.needs_torch
@@ -21,7 +22,7 @@ if importlib.util.find_spec("torch"):
     import torch
 
     from poseact_engine.cli.train import train_app
-    from poseact_engine.training import action
+    from poseact_engine.training import action, report
     from poseact_engine.training.checkpoint import load_checkpoint, save_checkpoint
     from poseact_engine.training.loop import LoopConfig, train
     from poseact_engine.training.models.lstm import LstmConfig
@@ -98,15 +99,27 @@ def test_nothing_to_learn_from_is_an_error(data: Path, learnt: Any) -> None:
     config, prepared, _ = learnt
     with pytest.raises(ConfigError, match="found none"):
         action.prepare(small(data, exclude=("made/*",)))
+    others = tuple(f"made/{name}*" for name in CLASSES if name != "falling_down")
+    with pytest.raises(ConfigError, match="falls alone in which nobody moves"):
+        action.prepare(small(data, exclude=others, least_fall=99.0))
     empty = prepared.train.select(np.zeros(0, dtype=np.int64))
     with pytest.raises(ConfigError, match="expected labelled windows"):
         train(empty, empty, model=config.model, loop=config.loop)
 
 
-@pytest.mark.parametrize("options", [{"epochs": 0}, {"batch_size": True}, {"lr": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{"epochs": 0}, {"batch_size": True}, {"lr": 0.0}, {"seed": 2**63}]
+)
 def test_wrong_loops_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"train.{next(iter(options))}"):
         LoopConfig(**options)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(learnt: Any) -> None:
+    config, prepared, _ = learnt
+    loop = replace(config.loop, lr=1e38, optimiser="sgd", epoch_windows=256)
+    with pytest.raises(ConfigError, match=r"the loss became (nan|inf) in epoch \d; try a smaller"):
+        action.learn(replace(config, loop=loop), prepared)
 
 
 # ---------------------------------------------------------------- checkpoints
@@ -125,6 +138,30 @@ def test_a_checkpoint_gives_the_same_answers_and_says_how_it_came_about(
     assert found.training["data"][0]["file"] == data.name
     assert found.training["held_out"] == list(prepared.split.validation)
     assert found.training["macro_accuracy"] == trained.last.validation.macro
+
+
+def test_what_the_first_checkpoint_learnt_from_is_not_held_out(tmp_path: Path, learnt: Any) -> None:
+    config, prepared, _ = learnt
+    save_checkpoint(action.make_checkpoint(*learnt), tmp_path / "a.pt")
+    config = replace(config, init=tmp_path / "a.pt")
+    assert action.learnt_before(config, prepared) == []
+    config = replace(config, loop=replace(config.loop, seed=5))
+    other = action.prepare(config)
+    both = set(prepared.split.train) & set(other.split.validation)
+    assert both
+    assert set(action.learnt_before(config, other)) == both
+    (said,) = report.caveats(split="group", patience=None, epoch=1, learnt_before=len(both))
+    assert f"{len(both)} of the held-out sequences were learnt from by --init" in said
+
+
+def test_data_may_go_while_a_model_learns_from_it(tmp_path: Path, learnt: Any) -> None:
+    path = tmp_path / "gone.npz"
+    write_sequences(path, takes=2)
+    sha256 = file_sha256(path)
+    prepared = action.prepare(small(path))
+    path.unlink()
+    made = action.make_checkpoint(small(path), prepared, learnt[2])
+    assert made.training["data"] == [{"file": "gone.npz", "sha256": sha256}]
 
 
 @pytest.mark.parametrize(

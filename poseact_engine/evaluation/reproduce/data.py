@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine.errors import ConfigError
-from poseact_engine.synthetic.sequences import FIRST_EVALUATION_SEED, pose_sequences
+from poseact_engine.synthetic.sequences import FIRST_EVALUATION_SEED
 from poseact_engine.training.keypoints import PoseSequence
+from poseact_engine.training.made_sequences import training_sequences
 from poseact_engine.training.paper import CLASSES, LENGTH, RATE
 from poseact_engine.training.split import Split, groups_of, split_by_group
 from poseact_engine.training.windows import WindowSet, cut_windows
@@ -75,19 +76,7 @@ def synthetic_sequences(hours: float, *, seed: int) -> list[PoseSequence]:
             f"reproduce: expected a seed below {FIRST_EVALUATION_SEED}, got {seed}; those from"
             " there on are kept for measuring the bundled models"
         )
-    return [
-        PoseSequence(
-            name=made.name,
-            keypoints_px=made.keypoints_px,
-            labels=made.labels,
-            times_s=made.times_s,
-            size=made.size,
-            clip=made.clip,
-            camera=made.camera,
-            subject=made.subject,
-        )
-        for made in pose_sequences(seed, hours=hours)
-    ]
+    return list(training_sequences(seed, hours=hours))
 
 
 def paper_sides(data: DataSet, *, max_windows: int, seed: int) -> Sides:

@@ -65,6 +65,8 @@ def _read_images(path: Path) -> dict[int | str, tuple[str, tuple[int, int]]]:
         where = f"{path}, image {index}"
         name = field(where, image, "file_name", str)
         size = tuple(field(where, image, side, int) for side in ("width", "height"))
+        if not all(0 < side < 2**31 for side in size):
+            raise SourceError(f"{where}: expected a width and height, got {size[0]} x {size[1]}")
         known[field(where, image, "id", (int, str))] = (name, (size[0], size[1]))
     return known
 

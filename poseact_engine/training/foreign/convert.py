@@ -109,7 +109,13 @@ def convert(config: ConvertConfig, *, on_clip: Callable[[int], None] = lambda _:
     Raises SourceError (a file), ConfigError (a label, a size or a name is missing, nothing left).
     """
     done = Converted()
+    places: dict[str, str] = {}
     for found in _find(config):
+        if places.setdefault(found.name, found.where) != found.where:
+            raise ConfigError(
+                f"{found.where}: is called {found.name!r} as one of {places[found.name]}; convert "
+                "them one after the other, each with a --dataset of its own"
+            )
         done.clips += 1
         _add(done, found, config)
         on_clip(done.clips)
@@ -130,12 +136,14 @@ def _find(config: ConvertConfig) -> Iterator[_Found]:
             # A folder of OpenPose's frames is the clip, where its files do not name another.
             above = inside.parts if file.is_dir() else inside.parts[:-1]
             for poses in _read(config, file):
-                if not poses.name.isprintable():
-                    raise SourceError(f"{file}: expected a printable name, got {poses.name!r:.80}")
                 parts = (*above, poses.name) if above[-1:] != (poses.name,) else above
+                name = "/".join((dataset, *parts))
+                if not name.isprintable():  # keys of keypoint files are text
+                    where = str(file).encode(errors="backslashreplace").decode()
+                    raise SourceError(f"{where}: expected a printable name, got {name!r:.80}")
                 yield _Found(
                     where=str(file),
-                    name="/".join((dataset, *parts)),
+                    name=name,
                     dataset=dataset,
                     folders=(*reversed(above), root.resolve().name),
                     poses=poses,

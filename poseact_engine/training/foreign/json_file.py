@@ -20,7 +20,7 @@ _FRAME = re.compile(r"(.*?)(\d{1,18})")
 def read_json(path: Path) -> Any:
     """The content of a JSON file; NaN and infinity, which JSON does not have, are refused."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some begin with a byte order mark
     except FileNotFoundError:
         raise SourceError(f"{path}: no such file") from None
     except OSError as error:

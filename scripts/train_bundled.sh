@@ -44,7 +44,7 @@ action() {
   poses poses-3.npz 2 3 0.3
   poses poses-held.npz 1 900000 1
   train action action poses-1.npz poses-2.npz poses-3.npz --validation-data poses-held.npz --every 3 \
-    --epochs 160 --epoch-windows 16384 --batch-size 256 --least-fall 0.1 --threads 1 --seed 0
+    --epochs 100 --epoch-windows 16384 --batch-size 256 --least-fall 0.15 --threads 1 --seed 0
 }
 
 export_all() {

@@ -50,15 +50,18 @@ def swing_twist(values: Array) -> Array:
     a swing about the level vector of the first two."""
     swing = values.copy()
     swing[..., 2] = 0.0
-    return rotate(swing) @ turn(values[..., 2])
+    both: Array = rotate(swing) @ turn(values[..., 2])
+    return both
 
 
 def apply(matrix: Array, vector: Array) -> Array:
     """``matrix [..., 3, 3]`` times ``vector [..., 3]``."""
-    return np.einsum("...ij,...j->...i", matrix, vector)
+    moved: Array = np.einsum("...ij,...j->...i", matrix, vector)
+    return moved
 
 
 def unit(vector: Array) -> Array:
     """``vector [..., 3]`` at length 1; zero stays zero."""
     length = np.linalg.norm(vector, axis=-1, keepdims=True)
-    return vector / np.maximum(length, 1e-9)
+    scaled: Array = vector / np.maximum(length, 1e-9)
+    return scaled

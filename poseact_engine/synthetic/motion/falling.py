@@ -51,6 +51,8 @@ class _Kind:
     """0: as stiff as a pole; 1: the knees give way and the pelvis drops."""
     travel: tuple[float, float]
     """How far the pelvis lands from the feet, in its heights."""
+    fold: tuple[float, float]
+    """How far the trunk bends forward on the way, degrees: few people fall as a pole does."""
     brace: float
     """Chance that the arms are put out."""
     step: float
@@ -61,23 +63,23 @@ class _Kind:
 
 KINDS: dict[str, _Kind] = {
     "forward": _Kind(
-        weight=0.22, azimuth=(0.0, 0.45), seconds=(0.70, 1.30), buckle=(0.1, 0.6),
+        weight=0.22, azimuth=(0.0, 0.45), seconds=(0.70, 1.30), buckle=(0.1, 0.6), fold=(10.0, 85.0),
         travel=(0.55, 0.85), brace=0.8, step=0.5, rests=(0.0, 0.75, 0.25),
     ),
     "trip": _Kind(
-        weight=0.14, azimuth=(0.0, 0.3), seconds=(0.60, 0.90), buckle=(0.2, 0.6),
+        weight=0.14, azimuth=(0.0, 0.3), seconds=(0.60, 0.90), buckle=(0.2, 0.6), fold=(10.0, 70.0),
         travel=(0.8, 1.1), brace=0.9, step=0.4, rests=(0.0, 0.85, 0.15),
     ),
     "backward": _Kind(
-        weight=0.22, azimuth=(2.7, 3.14), seconds=(0.65, 1.30), buckle=(0.3, 0.8),
+        weight=0.22, azimuth=(2.7, 3.14), seconds=(0.65, 1.30), buckle=(0.3, 0.8), fold=(0.0, 60.0),
         travel=(0.35, 0.75), brace=0.6, step=0.5, rests=(0.85, 0.0, 0.15),
     ),
     "sideways": _Kind(
-        weight=0.24, azimuth=(1.1, 2.0), seconds=(0.65, 1.30), buckle=(0.2, 0.7),
+        weight=0.24, azimuth=(1.1, 2.0), seconds=(0.65, 1.30), buckle=(0.2, 0.7), fold=(5.0, 70.0),
         travel=(0.4, 0.8), brace=0.6, step=0.4, rests=(0.2, 0.15, 0.65),
     ),
     "collapse": _Kind(
-        weight=0.18, azimuth=(0.0, 3.14), seconds=(0.75, 1.40), buckle=(0.9, 1.0),
+        weight=0.18, azimuth=(0.0, 3.14), seconds=(0.75, 1.40), buckle=(0.9, 1.0), fold=(5.0, 75.0),
         travel=(0.1, 0.35), brace=0.1, step=0.0, rests=(0.35, 0.25, 0.4),
     ),
 }  # fmt: skip
@@ -203,11 +205,12 @@ def _limbs(
         startled[leg] = np.radians(rng.uniform((5, 0, 0, 10, 0), (30, 8, 0, 40, 20)))
         bracing[leg] = np.radians(rng.uniform((10, 0, -5, 20, 10), (45, 15, 5, 75, 40)))
     tuck = 25.0 if kind.azimuth[0] > 2.0 else -8.0
-    bracing[SPINE] = np.radians(rng.uniform((-10, 5, -10), (10, 25, 10)))
+    fold = rng.uniform(*kind.fold)
+    bracing[SPINE] = np.radians(rng.uniform((-15, 0.5 * fold, -10), (15, fold, 10)))
     bracing[HEAD] = np.radians(
         [rng.uniform(-8, 8), tuck + rng.uniform(-5, 10), rng.uniform(-20, 20)]
     )
-    startled[SPINE] = 0.6 * origin[SPINE] + 0.4 * bracing[SPINE]
+    startled[SPINE] = 0.5 * origin[SPINE] + 0.5 * bracing[SPINE]
     times = down_s * np.array([0.0, rng.uniform(0.35, 0.5), rng.uniform(0.8, 0.9)])
     rest_s = down_s + rng.uniform(0.08, 0.16)
     return np.array([*times, rest_s]), np.array([origin, startled, bracing, end])

@@ -91,7 +91,7 @@ def _carried(
         reach = 0.93 * (build.arm + build.hand)
         aside = 0.5 * width + 0.02 - build.shoulder_half
         lowest = build.trunk - np.sqrt(reach**2 - ahead**2 - aside**2) + 0.15 * height
-        return np.array([ahead, 0.0, max(lowest, rng.uniform(0.05, 0.42) * build.trunk), 0.0])
+        return np.array([ahead, 0.0, max(lowest, rng.uniform(0.05, 0.38) * build.trunk), 0.0])
     if kind == "bag":
         return np.array([0.03, out * (build.shoulder_half + 0.5 * width + 0.04), -9.0, 0.0])
     aside = out * (build.shoulder_half + 0.02)

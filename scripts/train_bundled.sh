@@ -54,6 +54,7 @@ export_all() {
   poseact export lstm --weights action.pt -o "$BUNDLED/action.onnx" --source "$made" --licence "$LICENCE"
 }
 
+trap 'jobs -p | xargs -r kill' EXIT
 detector & # draws the scenes, which the pose model then finds in the cache
 detector_job=$!
 action

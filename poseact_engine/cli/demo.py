@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from poseact_engine.demo.show import Show
     from poseact_engine.manifest import Manifest
 
-SEED, PEOPLE, SECONDS, SIZE, FPS = 2_000_024, 4, 20.0, "1280x720", 30
+SEED, PEOPLE, SECONDS, SIZE, FPS = 2_000_056, 4, 20.0, "1280x720", 30
 """Of the scene that is shown unless another is asked for: people fall, carry and lift in it, and
 training has not seen it."""
 _SCENE, _MODELS = "Scene", "Models"

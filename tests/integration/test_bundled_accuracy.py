@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bundled models through the whole engine, against what is true of scenes they never saw.
 
-Bounds were set from three blocks of six scenes and half an hour of poses, two of which run here: the
-worst of them, and some room. `poseact eval world` measures the same on a hundred scenes.
+Bounds were set from three blocks of six scenes and half an hour of poses, two of which run here:
+the worst of them, and some room. `poseact eval world` measures the same on a hundred scenes.
 """
 
 from __future__ import annotations

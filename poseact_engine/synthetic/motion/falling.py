@@ -63,7 +63,7 @@ class _Kind:
 
 KINDS: dict[str, _Kind] = {
     "forward": _Kind(
-        weight=0.22, azimuth=(0.0, 0.45), seconds=(0.70, 1.30), buckle=(0.1, 0.6), fold=(10.0, 85.0),
+        weight=0.22, azimuth=(0.0, 0.45), seconds=(0.70, 1.30), buckle=(0.1, 0.6), fold=(10, 85),
         travel=(0.55, 0.85), brace=0.8, step=0.5, rests=(0.0, 0.75, 0.25),
     ),
     "trip": _Kind(

@@ -29,6 +29,7 @@ class Report:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._handler = _ConsoleLog(self._console)
         self._level = logging.INFO if verbose else logging.WARNING
+        self._level_before = logging.NOTSET
         self._progress: Progress | None = None
         self._began_s = time.monotonic()
         self._frames: dict[int, int] = {}
@@ -40,6 +41,7 @@ class Report:
     def __enter__(self) -> Self:
         logger = logging.getLogger("poseact_engine")
         logger.addHandler(self._handler)
+        self._level_before = logger.level
         logger.setLevel(self._level)
         return self
 
@@ -51,7 +53,9 @@ class Report:
     ) -> None:
         if self._progress is not None:
             self._progress.stop()
-        logging.getLogger("poseact_engine").removeHandler(self._handler)
+        logger = logging.getLogger("poseact_engine")
+        logger.removeHandler(self._handler)
+        logger.setLevel(self._level_before)  # a command may be called by a program that goes on
 
     def begin(self, run: Run, source: SourceConfig) -> None:
         self._names = {s.index: s.name for s in run.streams.all}

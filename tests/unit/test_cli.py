@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from poseact_engine.cli.report import Report
 from poseact_engine.cli.stop import stop_on_signals
 
 ROOT = Path(__file__).parents[2]
@@ -134,3 +136,16 @@ def test_the_first_signal_stops_and_the_second_has_its_old_meaning(
         assert (stopped, old) == ([1], [1, 1])
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize("level", [logging.NOTSET, logging.DEBUG])
+def test_a_report_leaves_logging_as_it_was(level: int) -> None:
+    logger = logging.getLogger("poseact_engine")
+    before, handlers = logger.level, list(logger.handlers)
+    try:
+        logger.setLevel(level)
+        with Report():
+            assert logger.level == logging.WARNING
+        assert (logger.level, logger.handlers) == (level, handlers)
+    finally:
+        logger.setLevel(before)

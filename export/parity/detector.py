@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine._core import nms
+from poseact_engine.boxes import iou_matrix
 
 PAIR_IOU = 0.5
 STEADY_IOU = 0.9
@@ -159,20 +160,6 @@ def _least_score(reference: DetectorOutputs, asked: float) -> float:
         return asked
     wanted = _BOXES_PER_PICTURE * pictures
     return min(asked, float(found[min(wanted, len(found)) - 1]))
-
-
-def iou_matrix(a: Boxes, b: Boxes) -> NDArray[np.float64]:
-    """IoU [A, B] of boxes [A, 4] and [B, 4]; boxes without area have none."""
-    first, second = a.astype(np.float64)[:, None], b.astype(np.float64)[None]
-    low = np.maximum(first[..., :2], second[..., :2])
-    high = np.minimum(first[..., 2:], second[..., 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [np.clip(v[..., 2:] - v[..., :2], 0, None).prod(axis=2) for v in (first, second)]
-    either = areas[0] + areas[1] - shared
-    iou: NDArray[np.float64] = np.divide(
-        shared, either, out=np.zeros_like(shared), where=either > 0
-    )
-    return iou
 
 
 def match(a: Detections, b: Detections) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

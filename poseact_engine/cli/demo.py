@@ -186,8 +186,8 @@ def _show(ask: _Ask, recorder: Recorder) -> None:
 def _gather(ask: _Ask, recorder: Recorder) -> Show:
     from poseact_engine.demo.compare import gather_truth
     from poseact_engine.demo.show import Show, gather
+    from poseact_engine.synthetic import FIRST_EVALUATION_SEED
     from poseact_engine.synthetic.scene import Scene
-    from poseact_engine.synthetic.sequences import FIRST_EVALUATION_SEED
     from poseact_engine.synthetic.url import parse_scene_url
 
     configs = [parse_scene_url(source).config for source in ask.sources]

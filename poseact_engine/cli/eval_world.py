@@ -14,11 +14,10 @@ import typer
 from poseact_engine.cli.bundled import BUNDLED, model_files
 from poseact_engine.config import BackendChoice, DeviceChoice
 from poseact_engine.errors import ConfigError
+from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 
 if TYPE_CHECKING:
     from poseact_engine.evaluation.world import Figure, Part, WorldEvalConfig, WorldReport
-
-FIRST_SEED = 1_000_000
 
 Detector = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Detector.", show_default=BUNDLED)
@@ -46,7 +45,10 @@ Seconds = Annotated[
     float | None, typer.Option(min=0.5, help="Length of each.", show_default=f"{SECONDS:g}")
 ]
 FirstSeed = Annotated[
-    int, typer.Option(min=FIRST_SEED, help="Seeds from here on; none of them was trained on.")
+    int,
+    typer.Option(
+        min=FIRST_EVALUATION_SEED, help="Seeds from here on; none of them was trained on."
+    ),
 ]
 Size = Annotated[
     str | None,
@@ -79,7 +81,7 @@ def eval_world(
     oracle: Oracle = None,
     scenes: Scenes = None,
     seconds: Seconds = None,
-    first_seed: FirstSeed = FIRST_SEED,
+    first_seed: FirstSeed = FIRST_EVALUATION_SEED,
     size: Size = None,
     sequences_hours: Hours = None,
     only: Only = None,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -16,17 +17,14 @@ from poseact_engine.cli.train_pictures import (
     Found,
     Target,
     find_data,
-    finish,
     made_config,
     parse_sides,
     refuse_with_init,
-    run_options,
-    summary,
-    train_network,
+    run_training,
 )
 
 if TYPE_CHECKING:
-    from poseact_engine.training.detector import BoxScorer, DetectorConfig
+    from poseact_engine.training.detector import BoxScorer
     from poseact_engine.training.models.yolox import Yolox, YoloxConfig
 
 detector_app = typer.Typer()
@@ -98,7 +96,8 @@ def train_detector(
     from poseact_engine.training.dependency import import_torch
 
     import_torch().set_num_threads(threads)
-    from poseact_engine.training.detector import DetectorConfig
+    from poseact_engine.training.detector import DetectorConfig, DetectorJob
+    from poseact_engine.training.detector_save import save_detector
     from poseact_engine.training.trainer_config import TrainerConfig
 
     trainer = TrainerConfig(
@@ -119,27 +118,9 @@ def train_detector(
     config = DetectorConfig(network=network, size=parse_sides("--size", size), trainer=trainer)
     target = Target(output=output, resume=resume, tensorboard=tensorboard, init=init)
     target.check(choice)
-    _run(config, net, choice, target, licence)
-
-
-def _run(
-    config: DetectorConfig, net: Yolox, choice: DataChoice, target: Target, licence: str | None
-) -> None:
-    from poseact_engine.training.detector import DetectorJob
-    from poseact_engine.training.detector_save import save_detector
-
-    console = Console()
-    found = find_data(choice, console, joints=False)
+    found = find_data(choice, Console(), joints=False)
     job = DetectorJob(net, found.train, config, validation=found.validation, scorer=_scorer(found))
-    options = run_options(config, found.origin, target.init)
-    outcome = train_network(job, config.trainer, target, options, console)
-    training = summary(outcome, options, chosen=config.trainer.patience is not None)
-    finish(
-        target,
-        lambda: save_detector(config, outcome.state, training, target.output, licence=licence),
-        console,
-        outcome,
-    )
+    run_training(job, config, found, target, partial(save_detector, licence=licence))
 
 
 def _network(

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from poseact_engine.synthetic import FIRST_EVALUATION_SEED
+
 DATA, MADE, LEARNING, RUN = "Data", "Made scenes", "Learning", "Run"
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write (.pt).")]
@@ -40,7 +42,7 @@ Synthetic = Annotated[
 FirstSeed = Annotated[
     int,
     typer.Option(
-        help="Of these scenes; seeds from 1000000 on are for evaluation alone.",
+        help=f"Of these scenes; seeds from {FIRST_EVALUATION_SEED} on are for evaluation alone.",
         min=0, rich_help_panel=MADE,
     ),
 ]  # fmt: skip

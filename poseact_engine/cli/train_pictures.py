@@ -177,7 +177,24 @@ def _make(config: MadeConfig, cache: Path, console: Console, what: str) -> Pictu
     return from_coco(read_coco(made.truth), made.images)
 
 
-def train_network(
+def run_training(
+    job: Job, config: Any, found: Found, target: Target, save: Callable[..., None]
+) -> None:
+    """``save(config, state, training, path)`` writes the checkpoint of what was learnt; only then
+    the state of the run may go."""
+    from poseact_engine.training.session import resume_path
+
+    console = Console()
+    options = _run_options(config, found.origin, target.init)
+    outcome = _train(job, config.trainer, target, options, console)
+    training = _summary(outcome, options, chosen=config.trainer.patience is not None)
+    save(config, outcome.state, training, target.output)
+    resume_path(target.output).unlink(missing_ok=True)
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in outcome.scores.items())
+    tell(console, f"{target.output}: epoch {outcome.epoch}{f', held out: {scores}' * bool(scores)}")
+
+
+def _train(
     job: Job, config: TrainerConfig, target: Target, options: Mapping[str, Any], console: Console
 ) -> Outcome:
     """Runs the training; typer.Exit with the signal's code where it was stopped."""
@@ -219,7 +236,7 @@ def epoch_line(epoch: Epoch, epochs: int) -> str:
     return f"epoch {epoch.number}/{epochs}: {', '.join(parts)}{held}"
 
 
-def run_options(config: Any, origin: Mapping[str, Any], init: Path | None) -> dict[str, Any]:
+def _run_options(config: Any, origin: Mapping[str, Any], init: Path | None) -> dict[str, Any]:
     """What a run was asked for, as plain data: all that its result depends on."""
     plain = asdict(config)
     for name in ("workers", "device"):
@@ -228,7 +245,7 @@ def run_options(config: Any, origin: Mapping[str, Any], init: Path | None) -> di
     return plain | dict(origin) | {"init": begun}
 
 
-def summary(outcome: Outcome, options: Mapping[str, Any], *, chosen: bool) -> dict[str, Any]:
+def _summary(outcome: Outcome, options: Mapping[str, Any], *, chosen: bool) -> dict[str, Any]:
     """How a model came about, for its checkpoint."""
     return {
         **options,
@@ -239,16 +256,6 @@ def summary(outcome: Outcome, options: Mapping[str, Any], *, chosen: bool) -> di
         "device": outcome.device,
         "precision": outcome.precision,
     }
-
-
-def finish(target: Target, save: Callable[[], None], console: Console, outcome: Outcome) -> None:
-    """Writes the checkpoint; only then the state of the run may go."""
-    from poseact_engine.training.session import resume_path
-
-    save()
-    resume_path(target.output).unlink(missing_ok=True)
-    scores = ", ".join(f"{name} {value:.3f}" for name, value in outcome.scores.items())
-    tell(console, f"{target.output}: epoch {outcome.epoch}{f', held out: {scores}' * bool(scores)}")
 
 
 def tell(console: Console, text: str) -> None:

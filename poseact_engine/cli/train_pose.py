@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -16,19 +17,16 @@ from poseact_engine.cli.train_pictures import (
     Found,
     Target,
     find_data,
-    finish,
     made_config,
     parse_sides,
     refuse_with_init,
-    run_options,
-    summary,
-    train_network,
+    run_training,
 )
 from poseact_engine.errors import ConfigError
 
 if TYPE_CHECKING:
     from poseact_engine.training.models.hrnet import Hrnet, HrnetConfig
-    from poseact_engine.training.pose import PoseConfig, PoseScorer
+    from poseact_engine.training.pose import PoseScorer
 
 pose_app = typer.Typer()
 
@@ -125,8 +123,9 @@ def train_pose(
     from poseact_engine.training.dependency import import_torch
 
     import_torch().set_num_threads(threads)
-    from poseact_engine.training.pose import PoseConfig
+    from poseact_engine.training.pose import PoseConfig, PoseJob
     from poseact_engine.training.pose_data import PoseAugment
+    from poseact_engine.training.pose_save import save_pose
     from poseact_engine.training.trainer_config import TrainerConfig
 
     trainer = TrainerConfig(
@@ -150,27 +149,9 @@ def train_pose(
     )  # fmt: skip
     target = Target(output=output, resume=resume, tensorboard=tensorboard, init=init)
     target.check(choice)
-    _run(config, net, choice, target, licence)
-
-
-def _run(
-    config: PoseConfig, net: Hrnet, choice: DataChoice, target: Target, licence: str | None
-) -> None:
-    from poseact_engine.training.pose import PoseJob
-    from poseact_engine.training.pose_save import save_pose
-
-    console = Console()
-    found = find_data(choice, console, joints=True)
+    found = find_data(choice, Console(), joints=True)
     job = PoseJob(net, found.train, config, validation=found.validation, scorer=_scorer(found))
-    options = run_options(config, found.origin, target.init)
-    outcome = train_network(job, config.trainer, target, options, console)
-    training = summary(outcome, options, chosen=config.trainer.patience is not None)
-    finish(
-        target,
-        lambda: save_pose(config, outcome.state, training, target.output, licence=licence),
-        console,
-        outcome,
-    )
+    run_training(job, config, found, target, partial(save_pose, licence=licence))
 
 
 def _network(

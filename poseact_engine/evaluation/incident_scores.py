@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from poseact_engine.synthetic.rig import HARMLESS, UNKNOWN
 from poseact_engine.synthetic.truth import FallTruth
+from poseact_engine.training.metrics import share
 from poseact_engine.types import ACTIONS
 
 FALLING, LYING = (ACTIONS.index(name) for name in ("falling_down", "lying_down"))
@@ -95,13 +96,13 @@ class IncidentScores:
     @property
     def fall_recall(self) -> float:
         """Share of falls with a ``falling_down``; NaN without falls."""
-        return _share(sum(f.falling_s is not None for f in self.falls), len(self.falls))
+        return share(sum(f.falling_s is not None for f in self.falls), len(self.falls))
 
     @property
     def fall_recall_any(self) -> float:
         """Share of falls with a ``falling_down`` or ``lying_down``."""
         some = sum(f.falling_s is not None or f.lying_s is not None for f in self.falls)
-        return _share(some, len(self.falls))
+        return share(some, len(self.falls))
 
     @property
     def delays_s(self) -> NDArray[np.float64]:
@@ -114,11 +115,11 @@ class IncidentScores:
     @property
     def accuracy(self) -> float:
         """Share of incidents that are right."""
-        return _share(self.named_right, self.told)
+        return share(self.named_right, self.told)
 
     def false_per_hour(self, *actions: str) -> float:
         """Of these actions; NaN of no time at all."""
-        return _share(sum(f.action in actions for f in self.false), self.hours)
+        return share(sum(f.action in actions for f in self.false), self.hours)
 
     def false_during(self, action: str) -> dict[str, int]:
         """False incidents of an action by what the person truly did."""
@@ -207,7 +208,3 @@ def _is_right(told: Told, falls: Sequence[FallTruth], people: Mapping[int, Activ
 def _during(told: Told, people: Mapping[int, Activity]) -> str:
     person = None if told.person is None else people.get(told.person)
     return "nobody" if person is None else LABELS[person.at(told.time_s)]
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine._core import assign
+from poseact_engine.boxes import iou_matrix
 
 Boxes = NDArray[np.float32]
 LEAST_IOU = 0.5
@@ -73,17 +74,6 @@ class MotCounts:
         return 2 * self.id_right / total if total else np.nan
 
 
-def iou(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
-    """float64 ``[A, B]`` of boxes ``[A, 4]`` and ``[B, 4]``; 0 where one has no area."""
-    a, b = a.astype(np.float64)[:, None], b.astype(np.float64)[None]
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    common = np.clip(sides, 0, None).prod(axis=-1)
-    areas = [np.clip(box[..., 2:] - box[..., :2], 0, None).prod(axis=-1) for box in (a, b)]
-    union = areas[0] + areas[1] - common
-    shares: NDArray[np.float64] = common / np.where(union > 0, union, 1)
-    return shares
-
-
 def pair_boxes(
     true_boxes: NDArray[np.floating], boxes: NDArray[np.floating], *, least: float = LEAST_IOU
 ) -> NDArray[np.int64]:
@@ -91,7 +81,7 @@ def pair_boxes(
 
     As many pairs of at least ``least`` IoU as there can be, then the greatest sum of IoU.
     """
-    return _pair(iou(true_boxes, boxes), least)
+    return _pair(iou_matrix(true_boxes, boxes), least)
 
 
 def count_tracks(frames: Sequence[TrackedFrame]) -> MotCounts:
@@ -135,7 +125,7 @@ def _clear(frames: Sequence[TrackedFrame]) -> MotCounts:
     before: dict[int, int] = {}  # the same, of the frame before alone
     truths = missed = false = switches = found = 0
     for frame in frames:
-        overlap = iou(frame.true_boxes_px, frame.boxes_px)
+        overlap = iou_matrix(frame.true_boxes_px, frame.boxes_px)
         stays = np.array(
             [[before.get(p) == t for t in frame.ids.tolist()] for p in frame.true_ids.tolist()],
             np.bool_,
@@ -164,7 +154,9 @@ def _id_right(frames: Sequence[TrackedFrame]) -> int:
     together = np.zeros((len(people), len(tracks)))
     row, column = ({v: i for i, v in enumerate(values)} for values in (people, tracks))
     for frame in frames:
-        for p, t in np.argwhere(iou(frame.true_boxes_px, frame.boxes_px) >= LEAST_IOU - _SLACK):
+        for p, t in np.argwhere(
+            iou_matrix(frame.true_boxes_px, frame.boxes_px) >= LEAST_IOU - _SLACK
+        ):
             together[row[int(frame.true_ids[p])], column[int(frame.ids[t])]] += 1
     if not together.size:
         return 0

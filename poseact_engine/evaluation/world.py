@@ -19,9 +19,9 @@ from poseact_engine.evaluation.walk import OnProgress, Where
 from poseact_engine.evaluation.world_engine import EngineReport, evaluate_engine
 from poseact_engine.evaluation.world_sequences import SequencesReport, evaluate_sequences
 from poseact_engine.evaluation.world_stages import WorldModels
+from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 from poseact_engine.synthetic.noise import PoseNoise
 from poseact_engine.synthetic.scene import SceneConfig
-from poseact_engine.synthetic.sequences import FIRST_EVALUATION_SEED
 from poseact_engine.types import ACTIONS
 
 Part = Literal["engine", "sequences"]

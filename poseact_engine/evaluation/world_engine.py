@@ -19,7 +19,7 @@ from poseact_engine.prefetch import Prefetch
 from poseact_engine.scene_reader import as_frame
 from poseact_engine.synthetic.noise import PoseNoise
 from poseact_engine.synthetic.scene import Scene, SceneConfig
-from poseact_engine.synthetic.truth import FrameTruth, SceneFrame
+from poseact_engine.synthetic.truth import FallTruth, FrameTruth, SceneFrame
 from poseact_engine.types import FrameBatch, People, Step
 
 TOGETHER = 4
@@ -44,11 +44,12 @@ class EngineReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rendered:
-    """The frames of one step, with what is true of each, and the scenes that end with it."""
+    """The frames of one step, with what is true of each."""
 
     frames: FrameBatch
     truths: list[FrameTruth]
-    ended: list[int]
+    ended: dict[int, tuple[FallTruth, ...]]
+    """The falls of each scene that ends with this step, by its stream."""
 
 
 @dataclass(slots=True)
@@ -82,10 +83,10 @@ def evaluate_engine(
         with closing(Prefetch(_render(scenes), depth=2, name="poseact-scenes")) as steps:
             for rendered in steps:
                 _run(rendered, pipeline, records, precision, scenes)
-                for stream in rendered.ended:
+                for stream, falls in rendered.ended.items():
                     truths.drop(stream)
-                    record, config = records.pop(stream), scenes[stream]
-                    done[stream] = score_scene(record, Scene(config).falls, seconds=config.seconds)
+                    record = records.pop(stream)
+                    done[stream] = score_scene(record, falls, seconds=scenes[stream].seconds)
                     if on_progress is not None:
                         on_progress(len(done), len(scenes))
         return EngineReport(
@@ -125,7 +126,7 @@ def _render_step(running: list[_Running]) -> _Rendered:
                     stream=scene.stream,
                 )
             )
-    ended = [scene.stream for scene in running if scene.left <= 0]
+    ended = {scene.stream: scene.scene.falls for scene in running if scene.left <= 0}
     return _Rendered(frames=FrameBatch(frames), truths=truths, ended=ended)
 
 
@@ -147,7 +148,7 @@ def _run(
     people = pipeline.stages.detect(rendered.frames)
     step = pipeline.stages.follow(rendered.frames, people)
     _note(records, step, people, pipeline, precision)
-    for event in pipeline.stages.end_streams(rendered.ended):
+    for event in pipeline.stages.end_streams(sorted(rendered.ended)):
         records[event.stream].events.append(event)
 
 

@@ -26,8 +26,6 @@ from poseact_engine.synthetic.truth import FallTruth
 from poseact_engine.types import COCO_JOINTS
 
 Array = NDArray[np.float64]
-FIRST_EVALUATION_SEED = 1_000_000
-"""Seeds from here on are for measuring; models are trained on those below."""
 _NEAR_M = 0.8
 """No camera comes nearer to a joint: takes that walk into it are seen by another one."""
 _TRIES = 20

@@ -18,12 +18,11 @@ from pathlib import Path
 from poseact_engine import synthetic
 from poseact_engine.config_checks import check
 from poseact_engine.errors import PoseActError, SinkError
+from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 from poseact_engine.synthetic.coco import CocoTruth
 from poseact_engine.synthetic.files import encode_picture, scene_name
 from poseact_engine.synthetic.scene import Scene, SceneConfig
 
-EVALUATION_SEEDS = 1_000_000
-"""From here on seeds are evaluation's: nothing may be trained or chosen on them."""
 TRUTH = "person_keypoints.json"
 IMAGES = "images"
 
@@ -46,9 +45,9 @@ class MadeConfig:
             ok = not isinstance(value, bool) and isinstance(value, int) and value >= least
             check(ok, f"synthetic.{name}", f"a whole number, {least} or more", value)
         check(
-            self.first_seed + self.scenes <= EVALUATION_SEEDS,
+            self.first_seed + self.scenes <= FIRST_EVALUATION_SEED,
             "synthetic.first_seed",
-            f"seeds below {EVALUATION_SEEDS}, as those from there on are for evaluation alone",
+            f"seeds below {FIRST_EVALUATION_SEED}, as those from there on are for evaluation alone",
             f"{self.first_seed} to {self.first_seed + self.scenes - 1}",
         )
 

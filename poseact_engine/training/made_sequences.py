@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from poseact_engine.errors import ConfigError
+from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 from poseact_engine.synthetic.sequences import (
-    FIRST_EVALUATION_SEED,
     MadeSequence,
     SequencesConfig,
     pose_sequences,

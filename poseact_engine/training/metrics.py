@@ -55,7 +55,7 @@ class Scores:
         return share(sum(alarms), self.harmless)
 
 
-def share(part: int, whole: int) -> float:
+def share(part: float, whole: float) -> float:
     """``part / whole``; NaN for nothing out of nothing."""
     return part / whole if whole else float("nan")
 

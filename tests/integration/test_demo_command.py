@@ -17,8 +17,8 @@ import pytest
 
 from poseact_engine.cli.demo import FPS, PEOPLE, SECONDS, SEED, SIZE
 from poseact_engine.demo.folder import MARK
+from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 from poseact_engine.synthetic.scene import Scene
-from poseact_engine.synthetic.sequences import FIRST_EVALUATION_SEED
 from poseact_engine.synthetic.url import parse_scene_url
 from poseact_engine.types import ACTIONS
 from tests.models import STANDING, make_action, make_detector, make_pose

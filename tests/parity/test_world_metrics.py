@@ -11,11 +11,11 @@ import trackeval
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from poseact_engine.boxes import iou_matrix
 from poseact_engine.evaluation.mot_metrics import (
     MotCounts,
     TrackedFrame,
     count_tracks,
-    iou,
     pair_boxes,
 )
 from poseact_engine.evaluation.pck import count_near
@@ -161,7 +161,7 @@ def test_pairs_are_as_many_as_can_be_and_then_the_best(seed: int) -> None:
     b = (b + rng.normal(0, 5, b.shape)).astype(np.float32)
     a = a.astype(np.float32)
     overlap = _overlaps(a, b)
-    assert iou(a, b) == pytest.approx(overlap, abs=1e-9)
+    assert iou_matrix(a, b) == pytest.approx(overlap, abs=1e-9)
     pairs = pair_boxes(a, b)
     rows = np.flatnonzero(pairs >= 0)
     assert len(set(pairs[rows].tolist())) == len(rows)

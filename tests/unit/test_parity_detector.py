@@ -13,9 +13,9 @@ from export.parity.detector import (
     DetectorComparison,
     DetectorOutputs,
     compare_boxes,
-    iou_matrix,
     match,
 )
+from poseact_engine.boxes import iou_matrix
 
 Row = tuple[float, float, float, float, float]
 

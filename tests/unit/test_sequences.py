@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from poseact_engine.errors import ConfigError
+from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 from poseact_engine.synthetic.area import Area
 from poseact_engine.synthetic.camera import Camera, random_camera
 from poseact_engine.synthetic.motion import make_take
@@ -20,7 +21,6 @@ from poseact_engine.synthetic.occlusion import hidden_by_body, hidden_by_things
 from poseact_engine.synthetic.rig import HARMLESS, RATE_HZ, RIG_JOINTS, Bone, Take
 from poseact_engine.synthetic.scene import REPORTED_AFTER_S
 from poseact_engine.synthetic.sequences import (
-    FIRST_EVALUATION_SEED,
     MadeSequence,
     SequencesConfig,
     joints_at,

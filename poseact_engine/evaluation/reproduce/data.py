@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine.errors import ConfigError
-from poseact_engine.synthetic.sequences import FIRST_EVALUATION_SEED
+from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 from poseact_engine.training.keypoints import PoseSequence
 from poseact_engine.training.made_sequences import training_sequences
 from poseact_engine.training.paper import CLASSES, LENGTH, RATE

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
@@ -21,7 +20,7 @@ from poseact_engine.evaluation.reproduce.results import (
     Study,
 )
 from poseact_engine.training.paper import CLASSES
-from poseact_engine.training.report import warnings
+from poseact_engine.training.report import percent, warnings
 
 TITLE = "The paper, reproduced"
 
@@ -33,11 +32,6 @@ def make_page(findings: Findings, facts: Mapping[str, str]) -> str:
     """
     plots.require_matplotlib()
     return html_page.page(TITLE, _parts(findings, facts))
-
-
-def percent(value: float) -> str:
-    """``83.1 %``, or a dash for NaN."""
-    return "-" if math.isnan(value) else f"{100 * value:.1f} %"
 
 
 def _parts(findings: Findings, facts: Mapping[str, str]) -> Iterator[str]:

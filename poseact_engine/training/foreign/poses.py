@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine._core import assign
+from poseact_engine.boxes import iou_matrix
 from poseact_engine.errors import SourceError
 
 LEAST_IOU = 0.2
@@ -99,7 +100,7 @@ def follow(clip: ClipPoses, rows: NDArray[np.int64], *, gap: float) -> Iterator[
         frame = clip.frames[now[0]]
         yield from (np.array(p) for p in alive if frame - clip.frames[p[-1]] > gap)
         alive = [p for p in alive if frame - clip.frames[p[-1]] <= gap]
-        overlap = iou(boxes[[p[-1] for p in alive]], boxes[now])
+        overlap = iou_matrix(boxes[[p[-1] for p in alive]], boxes[now])
         is_new = np.ones(len(now), dtype=np.bool_)
         for index, column in enumerate(assign(1.0 - overlap)):
             if column >= 0 and overlap[index, column] >= LEAST_IOU:
@@ -118,14 +119,3 @@ def boxes_of(keypoints_px: NDArray[np.float32]) -> NDArray[np.float64]:
     boxes = np.concatenate([low, high], axis=1).astype(np.float64)
     boxes[~seen.any(axis=(1, 2))] = 0.0
     return boxes
-
-
-def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """float64 ``[A, B]``."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    both = np.prod(np.clip(high - low, 0, None), axis=2)
-    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (a, b)]
-    union = areas[0][:, None] + areas[1][None, :] - both
-    found: NDArray[np.float64] = both / np.maximum(union, 1e-9)
-    return found

@@ -40,7 +40,7 @@ Size = Annotated[
 Label = Annotated[
     str | None,
     typer.Option(
-        help="Class of all clips (one of the six, harmless or unknown)."
+        help="Class of all clips (one of the six, harmless, no_fall or unknown)."
         " Default: the name of the nearest folder that is one."
     ),
 ]

@@ -122,6 +122,13 @@ def print_action(
             soft_wrap=True,
             highlight=False,
         )
+    if scores.counts.no_fall:
+        console.print(
+            f"{scores.counts.no_fall} windows of no fall: {_percent(scores.counts.false_fall)} "
+            "named as falling",
+            soft_wrap=True,
+            highlight=False,
+        )
     console.print(_class_table(scores))
     console.print(_confusion_table(scores))
     _write_all(report, model, {**facts, "scores": scores.as_json()}, json_file)

@@ -25,7 +25,8 @@ ClassMap = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FOLDER=CLASS",
-        help="What a folder holds: one of the six actions, unknown, harmless or skip. Repeatable.",
+        help="What a folder holds: one of the six actions, unknown, harmless, no_fall or skip."
+        " Repeatable.",
         rich_help_panel=_LABELS,
     ),
 ]

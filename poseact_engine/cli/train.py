@@ -84,6 +84,13 @@ LeastFall = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+SwingArm = Annotated[
+    float,
+    typer.Option(
+        help="Chance that an arm is turned anyhow, so that no class is told by arms alone.",
+        min=0, max=1, rich_help_panel=DATA,
+    ),
+]  # fmt: skip
 Normalise = Annotated[
     Literal["body", "paper"] | None,
     typer.Option(
@@ -159,6 +166,7 @@ def train_action(
     normalise: Normalise = None,
     every: Every = 1,
     least_fall: LeastFall = 0.25,
+    swing_arm: SwingArm = 0.2,
     init: Init = None,
     resume: Resume = False,
     tensorboard: TensorBoard = None,
@@ -174,6 +182,7 @@ def train_action(
     import_torch().set_num_threads(threads)
     from poseact_engine.cli import train_action as command
     from poseact_engine.training.action import TrainConfig
+    from poseact_engine.training.augment import AugmentConfig
     from poseact_engine.training.loop import LoopConfig
 
     loop = LoopConfig(
@@ -184,6 +193,7 @@ def train_action(
         optimiser=optimiser,
         patience=patience,
         seed=seed,
+        augment=AugmentConfig(swing_arm=swing_arm),
     )
     config = TrainConfig(
         data=tuple(data),

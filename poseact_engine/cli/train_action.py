@@ -126,6 +126,7 @@ def _curves(epoch: Epoch) -> dict[str, float]:
             "held_out/accuracy": scores.accuracy,
             "held_out/mean_of_classes": scores.macro,
             "held_out/harmless_named_abnormal": scores.false_alarm,
+            "held_out/no_fall_named_falling": scores.false_fall,
         }
     return curves
 

@@ -51,6 +51,14 @@ Depthwise = Annotated[
     bool, typer.Option("--depthwise", help="As YOLOX nano.", rich_help_panel="Network")
 ]
 
+Zoom = Annotated[
+    float,
+    typer.Option(
+        help="Pictures are shown up to so many times as large, or as small.",
+        min=1, max=4, rich_help_panel=opt.LEARNING,
+    ),
+]  # fmt: skip
+
 
 @detector_app.command("detector")
 def train_detector(
@@ -67,12 +75,14 @@ def train_detector(
     validation_seed: opt.ValidationSeed = 900_000,
     seconds: opt.Seconds = 8,
     pictures: opt.Pictures = 8,
+    people: opt.PeopleInScene = None,
     picture_size: opt.PictureSize = "640x360",
     cache: opt.Cache = None,
     size: Size = "256x416",
     depth: Depth = None,
     width: Width = None,
     depthwise: Depthwise = False,
+    zoom: Zoom = 1.5,
     init: opt.Init = None,
     epochs: opt.Epochs = 30,
     batch_size: opt.BatchSize = 16,
@@ -97,6 +107,7 @@ def train_detector(
 
     import_torch().set_num_threads(threads)
     from poseact_engine.training.detector import DetectorConfig, DetectorJob
+    from poseact_engine.training.detector_data import DetectorAugment
     from poseact_engine.training.detector_save import save_detector
     from poseact_engine.training.trainer_config import TrainerConfig
 
@@ -110,12 +121,15 @@ def train_detector(
     choice = DataChoice(
         data=data or [], images=images or [], validation=validation,
         validation_images=validation_images,
-        made=made_config(synthetic, first_seed, **cast(Any, scenes)),
+        made=made_config(synthetic, first_seed, people=people, **cast(Any, scenes)),
         made_validation=made_config(synthetic_validation, validation_seed, **cast(Any, scenes)),
-        cache=cache or output.parent / CACHE,
+        cache=cache or output.parent / CACHE, workers=workers,
     )  # fmt: skip
     net, network = _network(init, depth=depth, width=width, depthwise=depthwise, seed=seed)
-    config = DetectorConfig(network=network, size=parse_sides("--size", size), trainer=trainer)
+    config = DetectorConfig(
+        network=network, size=parse_sides("--size", size), trainer=trainer,
+        augment=DetectorAugment(scale=(1 / zoom, zoom)),
+    )  # fmt: skip
     target = Target(output=output, resume=resume, tensorboard=tensorboard, init=init)
     target.check(choice)
     found = find_data(choice, Console(), joints=False)

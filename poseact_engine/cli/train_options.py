@@ -59,6 +59,14 @@ Pictures = Annotated[
     int,
     typer.Option(help="Of each scene, evenly over its seconds.", min=1, rich_help_panel=MADE),
 ]
+PeopleInScene = Annotated[
+    int | None,
+    typer.Option(
+        "--people",
+        help="In each scene to learn from. Default: drawn, 1 to 4, as in held-out scenes.",
+        min=1, max=20, rich_help_panel=MADE,
+    ),
+]  # fmt: skip
 PictureSize = Annotated[
     str, typer.Option(help="WIDTHxHEIGHT of made pictures.", rich_help_panel=MADE)
 ]
@@ -135,7 +143,7 @@ Precision = Annotated[
 ]
 Workers = Annotated[
     int,
-    typer.Option(help="Processes that read and change pictures.", min=0, rich_help_panel=RUN),
+    typer.Option(help="Processes that draw, read and change pictures.", min=0, rich_help_panel=RUN),
 ]
 Threads = Annotated[int, typer.Option(help="CPU threads.", min=1, rich_help_panel=RUN)]
 TensorBoard = Annotated[

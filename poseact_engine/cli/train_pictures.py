@@ -38,6 +38,8 @@ class DataChoice:
     made: MadeConfig | None
     made_validation: MadeConfig | None
     cache: Path
+    workers: int = 0
+    """Processes that draw."""
 
     def __post_init__(self) -> None:
         if len(self.data) != len(self.images):
@@ -90,7 +92,13 @@ class Target:
 
 
 def made_config(
-    scenes: int, first_seed: int, *, seconds: int, pictures: int, size: str
+    scenes: int,
+    first_seed: int,
+    *,
+    seconds: int,
+    pictures: int,
+    size: str,
+    people: int | None = None,
 ) -> MadeConfig | None:
     """None for no scenes."""
     from poseact_engine.training.made_pictures import MadeConfig
@@ -99,7 +107,7 @@ def made_config(
         return None
     return MadeConfig(
         scenes=scenes, first_seed=first_seed, seconds=seconds, pictures=pictures,
-        size=parse_sides("--picture-size", size),
+        size=parse_sides("--picture-size", size), people=people,
     )  # fmt: skip
 
 
@@ -131,9 +139,9 @@ def find_data(choice: DataChoice, console: Console, *, joints: bool) -> Found:
         validation = from_coco(read_coco(choice.validation), choice.validation_images)
         _check_apart(train, validation)
     if choice.made is not None:
-        train.append(_make(choice.made, choice.cache, console, "training"))
+        train.append(_make(choice.made, choice, console, "training"))
     if choice.made_validation is not None:
-        validation = _make(choice.made_validation, choice.cache, console, "held-out")
+        validation = _make(choice.made_validation, choice, console, "held-out")
     check_people(train, joints=joints)
     if validation is not None:
         check_people([validation], joints=joints)
@@ -167,13 +175,18 @@ def _check_apart(train: Sequence[PictureSet], validation: PictureSet) -> None:
         )
 
 
-def _make(config: MadeConfig, cache: Path, console: Console, what: str) -> PictureSet:
+def _make(config: MadeConfig, choice: DataChoice, console: Console, what: str) -> PictureSet:
     from poseact_engine.training.made_pictures import made_pictures
     from poseact_engine.training.pictures import from_coco
 
     with _bar(console) as bar:
         task = bar.add_task(f"drawing {what} scenes", total=config.scenes)
-        made = made_pictures(config, cache, on_scene=lambda n: bar.update(task, completed=n))
+        made = made_pictures(
+            config,
+            choice.cache,
+            workers=choice.workers,
+            on_scene=lambda n: bar.update(task, completed=n),
+        )
     return from_coco(read_coco(made.truth), made.images)
 
 

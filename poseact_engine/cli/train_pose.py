@@ -74,6 +74,21 @@ Zoom = Annotated[
     float, typer.Option("--scale", help="Crops zoom by 1 ± this.", rich_help_panel=opt.LEARNING)
 ]
 
+HalfBody = Annotated[
+    float,
+    typer.Option(
+        help="Chance that a crop shows only what is above, or below, the hips.",
+        min=0, max=1, rich_help_panel=opt.LEARNING,
+    ),
+]  # fmt: skip
+Cover = Annotated[
+    float,
+    typer.Option(
+        help="Chance that patches cover a part of a crop.",
+        min=0, max=1, rich_help_panel=opt.LEARNING,
+    ),
+]  # fmt: skip
+
 
 @pose_app.command("pose")
 def train_pose(
@@ -90,6 +105,7 @@ def train_pose(
     validation_seed: opt.ValidationSeed = 900_000,
     seconds: opt.Seconds = 8,
     pictures: opt.Pictures = 8,
+    people: opt.PeopleInScene = None,
     picture_size: opt.PictureSize = "640x360",
     cache: opt.Cache = None,
     size: Size = "256x192",
@@ -100,6 +116,8 @@ def train_pose(
     hidden_weight: HiddenWeight = 1.0,
     rotate_deg: Rotate = 40.0,
     scale: Zoom = 0.35,
+    half_body: HalfBody = 0.2,
+    cover: Cover = 0.35,
     init: opt.Init = None,
     epochs: opt.Epochs = 30,
     batch_size: opt.BatchSize = 32,
@@ -138,14 +156,15 @@ def train_pose(
     choice = DataChoice(
         data=data or [], images=images or [], validation=validation,
         validation_images=validation_images,
-        made=made_config(synthetic, first_seed, **cast(Any, scenes)),
+        made=made_config(synthetic, first_seed, people=people, **cast(Any, scenes)),
         made_validation=made_config(synthetic_validation, validation_seed, **cast(Any, scenes)),
-        cache=cache or output.parent / CACHE,
+        cache=cache or output.parent / CACHE, workers=workers,
     )  # fmt: skip
     net, network = _network(init, width=width, stem=stem, modules=modules, seed=seed)
     config = PoseConfig(
         network=network, size=parse_sides("--size", size), trainer=trainer, sigma=sigma,
-        hidden_weight=hidden_weight, augment=PoseAugment(rotate_deg=rotate_deg, scale=scale),
+        hidden_weight=hidden_weight,
+        augment=PoseAugment(rotate_deg=rotate_deg, scale=scale, half_body=half_body, cover=cover),
     )  # fmt: skip
     target = Target(output=output, resume=resume, tensorboard=tensorboard, init=init)
     target.check(choice)

@@ -32,7 +32,7 @@ class PersonTruth:
     boxes_px: NDArray[np.float32]
     """float32 ``[T, 4]``."""
     actions: NDArray[np.int8]
-    """int8 ``[T]``: index into ACTIONS, UNKNOWN or HARMLESS."""
+    """int8 ``[T]``: index into ACTIONS, UNKNOWN, HARMLESS or NO_FALL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def evaluate_action(
     config: ActionEvalConfig, *, on_progress: OnProgress | None = None
 ) -> ActionReport:
     """Scores over all labelled windows of a side of the split, one window per grid step; those
-    that are harmless are counted apart.
+    of which is known only what they are not are counted apart.
 
     Raises SourceError (files), ConfigError (nothing labelled), ManifestError (other classes,
     joints or windows than the keypoint files have), and what opening raises.

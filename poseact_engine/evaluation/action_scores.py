@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine.errors import ShapeError
-from poseact_engine.training.keypoints import HARMLESS
 from poseact_engine.training.metrics import Scores, score, share
 
 BINS = 10
@@ -43,7 +42,7 @@ class Calibration:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionScores:
     """Of W windows of an action. Per class, float64 ``[C]``; NaN where it is nothing out of
-    nothing. Windows that are harmless count in ``counts.harmless`` alone."""
+    nothing. Windows of which is known only what they are not count in ``counts`` alone."""
 
     classes: tuple[str, ...]
     counts: Scores
@@ -78,6 +77,10 @@ class ActionScores:
                 "windows": self.counts.harmless,
                 "said_abnormal": _plain(self.counts.false_alarm),
             },
+            "no_fall": {
+                "windows": self.counts.no_fall,
+                "said_falling": _plain(self.counts.false_fall),
+            },
             "classes": {
                 name: {
                     **{key: _plain(column[c]) for key, column in columns.items()},
@@ -104,12 +107,12 @@ def score_actions(
     *,
     classes: tuple[str, ...],
 ) -> ActionScores:
-    """Of truth [W] (classes and HARMLESS), probabilities [W, C] and sources [W]; one or more are of
-    a class.
+    """Of truth [W] (classes, HARMLESS, NO_FALL), probabilities [W, C] and sources [W]; one or more
+    are of a class.
 
     The first of equally probable classes is the one named.
     """
-    of_action = truth != HARMLESS
+    of_action = truth >= 0
     if probabilities.shape != (len(truth), len(classes)) or not of_action.any():
         raise ShapeError(
             f"score_actions: expected probabilities [W, {len(classes)}] of W >= 1 windows, got "

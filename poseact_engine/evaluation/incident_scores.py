@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poseact_engine.synthetic.rig import HARMLESS, UNKNOWN
+from poseact_engine.synthetic.rig import HARMLESS, NO_FALL, UNKNOWN
 from poseact_engine.synthetic.truth import FallTruth
 from poseact_engine.training.metrics import share
 from poseact_engine.types import ACTIONS
@@ -20,7 +20,12 @@ EARLY_S, LATE_S = 0.2, 1.5
 BACK_S = 0.5
 """An incident is right if its action was true at some time in so many seconds before it: windows
 look back 0.27 s, and some of them have to agree."""
-LABELS: Mapping[int, str] = {UNKNOWN: "unknown", HARMLESS: "harmless", **dict(enumerate(ACTIONS))}
+LABELS: Mapping[int, str] = {
+    UNKNOWN: "unknown",
+    HARMLESS: "harmless",
+    NO_FALL: "no_fall",
+    **dict(enumerate(ACTIONS)),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,7 @@ class Activity:
     times_s: NDArray[np.float64]
     """float64 ``[T]``, increasing, 1 or more."""
     labels: NDArray[np.int8]
-    """int8 ``[T]``: index into ACTIONS, UNKNOWN or HARMLESS."""
+    """int8 ``[T]``: index into ACTIONS, UNKNOWN, HARMLESS or NO_FALL."""
 
     def at(self, time_s: float) -> int:
         """The label of the nearest time."""
@@ -77,7 +82,7 @@ class FalseIncident:
     time_s: float
     person: int | None
     during: str
-    """The person's true action then, ``unknown``, ``harmless``, or ``nobody``."""
+    """The person's true action then, ``unknown``, ``harmless``, ``no_fall``, or ``nobody``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

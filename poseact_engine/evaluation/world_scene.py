@@ -20,7 +20,7 @@ from poseact_engine.evaluation.owners import Owners
 from poseact_engine.evaluation.pck import count_near
 from poseact_engine.synthetic.noise import SEEN
 from poseact_engine.synthetic.truth import FallTruth, FrameTruth
-from poseact_engine.training.keypoints import PoseSequence
+from poseact_engine.training.keypoints import HARMLESS, PoseSequence
 from poseact_engine.training.windows import label_windows
 from poseact_engine.types import ACTIONS, Event
 
@@ -225,7 +225,7 @@ def _windows(
         np.add.at(confusion_all, (true[labelled], said[rows][labelled]), 1)
         labelled &= to_find
         np.add.at(confusion, (true[labelled], said[rows][labelled]), 1)
-        harmless += np.bincount(said[rows][true == -2], minlength=count)
+        harmless += np.bincount(said[rows][true == HARMLESS], minlength=count)
     return confusion, confusion_all, harmless, nobody
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from poseact_engine.synthetic.rig import HARMLESS
+from poseact_engine.synthetic.rig import HARMLESS, NO_FALL
 from poseact_engine.synthetic.truth import FrameTruth
 from poseact_engine.types import ACTIONS, COCO_JOINTS
 
@@ -98,10 +98,10 @@ def _person(truth: FrameTruth, p: int) -> dict[str, Any]:
 
 
 def action_name(label: int) -> str:
-    """Of a label: one of ACTIONS, ``harmless`` or ``unknown``."""
+    """Of a label: one of ACTIONS, ``harmless``, ``no_fall`` or ``unknown``."""
     if label >= 0:
         return ACTIONS[label]
-    return "harmless" if label == HARMLESS else "unknown"
+    return {HARMLESS: "harmless", NO_FALL: "no_fall"}.get(label, "unknown")
 
 
 def _short(values: list[float]) -> list[float]:

@@ -21,6 +21,9 @@ UNKNOWN = -1
 HARMLESS = -2
 """Label of a time that is none of the actions and certainly neither falling nor lying: somebody who
 sits down, kneels, crouches or bends."""
+NO_FALL = -3
+"""Label of a time that is none of the actions, or between two of them, and certainly no fall:
+somebody who lies down on purpose, gets up, or takes the first step."""
 
 RIG_JOINTS: tuple[str, ...] = (
     *COCO_JOINTS,
@@ -94,7 +97,7 @@ class Take:
     joints_m: NDArray[np.float32]
     """float32 ``[T, J, 3]``: RIG_JOINTS."""
     actions: NDArray[np.int8]
-    """int8 ``[T]``: index into ACTIONS, UNKNOWN or HARMLESS."""
+    """int8 ``[T]``: index into ACTIONS, UNKNOWN, HARMLESS or NO_FALL."""
     loads: tuple[Crate, ...] = ()
     """What the person carries, lifts or puts down; there all the time."""
     seats: tuple[Crate, ...] = ()

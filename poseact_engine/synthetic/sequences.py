@@ -83,7 +83,7 @@ class MadeSequence:
     keypoints_px: NDArray[np.float32]
     """float32 ``[T, 17, 3]``: x, y, score; all 0 where the person was not found."""
     labels: NDArray[np.int8]
-    """int8 ``[T]``: index into ACTIONS, UNKNOWN or HARMLESS."""
+    """int8 ``[T]``: index into ACTIONS, UNKNOWN, HARMLESS or NO_FALL."""
     times_s: NDArray[np.float64]
     """float64 ``[T]``, from 0."""
     size: tuple[int, int]

@@ -31,7 +31,7 @@ class FrameTruth:
     """float32 ``[P, 17, 3]``: x, y in pixel indices, and COCO's flag: 2 seen, 1 hidden (by the body
     itself, by others or by things), 0 outside the picture (x and y are kept then)."""
     actions: NDArray[np.int8]
-    """int8 ``[P]``: index into ACTIONS, or UNKNOWN, or HARMLESS (see rig)."""
+    """int8 ``[P]``: index into ACTIONS, UNKNOWN, HARMLESS or NO_FALL (see rig)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

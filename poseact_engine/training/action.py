@@ -68,7 +68,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Labelled and harmless windows of both sides of the split. No group is on both, unless the
+    """Known windows of both sides of the split. No group is on both, unless the
     split is random."""
 
     train: WindowSet
@@ -268,6 +268,7 @@ def _provenance(config: TrainConfig, prepared: Prepared, trained: Trained) -> di
         "accuracy": None if scores is None else scores.accuracy,
         "macro_accuracy": None if scores is None else scores.macro,
         "harmless_named_abnormal": scores.false_alarm if scores and scores.harmless else None,
+        "no_fall_named_falling": scores.false_fall if scores and scores.no_fall else None,
         "confusion": None
         if scores is None
         else {source: matrix.tolist() for source, matrix in scores.by_source.items()},

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from poseact_engine.errors import ConfigError
-from poseact_engine.training.keypoints import HARMLESS, UNKNOWN
+from poseact_engine.training.keypoints import HARMLESS, NO_FALL, UNKNOWN
 from poseact_engine.training.paper import CLASSES
 
 GROUPS = ("clip", "camera", "subject")
@@ -31,6 +31,7 @@ LABELS: Mapping[str, int] = MappingProxyType(
             for spelling in (name, *others.split())
         },
         "harmless": HARMLESS,
+        "no_fall": NO_FALL,
         **dict.fromkeys(("unknown", "other", "others", "none"), UNKNOWN),
     }
 )
@@ -93,14 +94,15 @@ def parse_label(text: str) -> int | None:
 
 def name_of(label: int) -> str:
     """A label in words."""
-    return {HARMLESS: "harmless", UNKNOWN: "unknown"}.get(label) or CLASSES[label]
+    others = {HARMLESS: "harmless", NO_FALL: "no_fall", UNKNOWN: "unknown"}
+    return others.get(label) or CLASSES[label]
 
 
 def label_named(text: str, *, option: str) -> int:
     """The label that ``text`` is a name of; ConfigError names ``option`` and the labels."""
     label = parse_label(text)
     if label is None:
-        names = ", ".join((*CLASSES, "harmless", "unknown"))
+        names = ", ".join((*CLASSES, "harmless", "no_fall", "unknown"))
         raise ConfigError(f"{option}: expected one of {names}, got {text!r}")
     return label
 

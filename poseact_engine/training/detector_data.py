@@ -28,7 +28,7 @@ PLACEMENT: geometry.Placement = "top_left"
 class DetectorAugment:
     """How far pictures are changed."""
 
-    scale: tuple[float, float] = (0.7, 1.5)
+    scale: tuple[float, float] = (1 / 1.5, 1.5)
     """Of the letterboxed picture."""
     shift: float = 0.15
     """Of the input's sides, each way, after the zoom is centred."""

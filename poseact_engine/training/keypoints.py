@@ -3,10 +3,11 @@
 
 Per sequence NAME: ``NAME/keypoints`` float32 ``[N, 17, 3]`` (x, y in pixels, score; all 0 where
 nobody was found), ``NAME/labels`` int8 ``[N]`` (index into CLASSES; -1 none or unknown; -2 none of
-them and certainly neither falling nor lying), ``NAME/times_s`` float64 ``[N]`` (strictly
-increasing), ``NAME/size`` int32 ``[2]`` (width, height). Where they are known, text without
-dimensions: ``NAME/clip`` (the take, the same for all its cameras and people), ``NAME/camera`` and
-``NAME/subject`` (the person). Clips and subjects mean the same in all files that are used together.
+them and certainly neither falling nor lying; -3 none of them and certainly no fall),
+``NAME/times_s`` float64 ``[N]`` (strictly increasing), ``NAME/size`` int32 ``[2]`` (width, height).
+Where they are known, text without dimensions: ``NAME/clip`` (the take, the same for all its cameras
+and people), ``NAME/camera`` and ``NAME/subject`` (the person). Clips and subjects mean the same in
+all files that are used together.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from numpy.typing import NDArray
 from poseact_engine.errors import ConfigError, SinkError, SourceError
 from poseact_engine.files import write_atomically
 from poseact_engine.sinks.base import check_target
-from poseact_engine.synthetic.rig import HARMLESS, UNKNOWN
+from poseact_engine.synthetic.rig import HARMLESS, NO_FALL, UNKNOWN
 from poseact_engine.training.paper import CLASSES, JOINTS
 
 __all__ = [
     "HARMLESS",
+    "NO_FALL",
     "UNKNOWN",
     "PoseSequence",
     "check_keypoint_target",
@@ -59,7 +61,7 @@ class PoseSequence:
     keypoints_px: NDArray[np.float32]
     """float32 ``[N, 17, 3]``: x, y, score."""
     labels: NDArray[np.int8]
-    """int8 ``[N]``: index into CLASSES, or UNKNOWN (-1), or HARMLESS (-2)."""
+    """int8 ``[N]``: index into CLASSES, UNKNOWN (-1), HARMLESS (-2) or NO_FALL (-3)."""
     times_s: NDArray[np.float64]
     """float64 ``[N]``, strictly increasing."""
     size: tuple[int, int]
@@ -240,10 +242,10 @@ def _check_values(where: str, s: PoseSequence) -> None:
         raise SourceError(f"{where}: expected a printable name")
     if not np.isfinite(s.keypoints_px).all() or (s.keypoints_px[..., 2] < 0).any():
         raise SourceError(f"{where}: keypoints must be finite, with scores of 0 or more")
-    if ((s.labels < HARMLESS) | (s.labels >= len(CLASSES))).any():
+    if ((s.labels < NO_FALL) | (s.labels >= len(CLASSES))).any():
         got = sorted({int(v) for v in s.labels})
         raise SourceError(
-            f"{where}: expected labels from {HARMLESS} to {len(CLASSES) - 1}, got {got}"
+            f"{where}: expected labels from {NO_FALL} to {len(CLASSES) - 1}, got {got}"
         )
     if not np.isfinite(s.times_s).all() or (np.diff(s.times_s) <= 0).any():
         raise SourceError(f"{where}: times_s must be finite and strictly increasing")

@@ -46,7 +46,7 @@ class LoopConfig:
     epochs: int = 20
     epoch_windows: int = 8192
     """Windows drawn for one epoch; classes, and the sources within a class, equally often. What
-    is harmless is drawn as often as a class."""
+    is harmless, and what is no fall, is drawn as often as a class."""
     batch_size: int = 128
     lr: float = 1e-3
     """The optimiser's highest rate; it rises over the first tenth and falls as a cosine."""
@@ -128,7 +128,7 @@ def train(
     weights: Mapping[str, Tensor] | None = None,
     run: Run | None = None,
 ) -> Trained:
-    """Train on labelled and harmless ``windows``; the same seed gives the same model on the same
+    """Train on known ``windows``; the same seed gives the same model on the same
     machine, also if the run was broken off and gone on with.
 
     ``validation`` may be empty and changes nothing but the scores, unless there is patience.
@@ -261,7 +261,7 @@ class _Loop:
 
 
 def evaluate(net: ActionLstm, windows: WindowSet) -> Scores | None:
-    """Scores on labelled and harmless windows; None without windows."""
+    """Scores on known windows; None without windows."""
     if len(windows) == 0:
         return None
     device = net.head.weight.device
@@ -273,7 +273,7 @@ def evaluate(net: ActionLstm, windows: WindowSet) -> Scores | None:
 def balance(windows: WindowSet) -> NDArray[np.float64]:
     """The chance of each window to be drawn: classes weigh the same, and within a class its
     sources, so that neither the commonest class nor the largest data set wins. Harmless windows
-    weigh as much as a class. Sums to 1."""
+    weigh as much as a class, and so do those of no fall. Sums to 1."""
     sources = windows.sources()
     weights = np.zeros(len(windows))
     for label in np.unique(windows.labels):

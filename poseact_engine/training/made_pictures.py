@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from poseact_engine import synthetic
@@ -22,6 +24,7 @@ from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 from poseact_engine.synthetic.coco import CocoTruth
 from poseact_engine.synthetic.files import encode_picture, scene_name
 from poseact_engine.synthetic.scene import Scene, SceneConfig
+from poseact_engine.synthetic.truth import FrameTruth
 
 TRUTH = "person_keypoints.json"
 IMAGES = "images"
@@ -38,6 +41,8 @@ class MadeConfig:
     """Of each scene, evenly over its seconds."""
     size: tuple[int, int] = (640, 360)
     """Width and height."""
+    people: int | None = None
+    """In each scene; None: drawn, as where scenes are measured."""
 
     def __post_init__(self) -> None:
         for name, least in (("scenes", 1), ("seconds", 1), ("pictures", 1), ("first_seed", 0)):
@@ -49,6 +54,14 @@ class MadeConfig:
             "synthetic.first_seed",
             f"seeds below {FIRST_EVALUATION_SEED}, as those from there on are for evaluation alone",
             f"{self.first_seed} to {self.first_seed + self.scenes - 1}",
+        )
+        self.scene(self.first_seed)
+
+    def scene(self, seed: int) -> SceneConfig:
+        """A slow camera, of one frame a second at least: hardly more frames than pictures."""
+        fps = (max(self.pictures, self.seconds), self.seconds)
+        return SceneConfig(
+            seed=seed, seconds=float(self.seconds), size=self.size, fps=fps, people=self.people
         )
 
     @property
@@ -78,11 +91,16 @@ def check_apart(train: MadeConfig | None, validation: MadeConfig | None) -> None
 
 
 def made_pictures(
-    config: MadeConfig, cache: Path, *, on_scene: Callable[[int], None] = lambda _: None
+    config: MadeConfig,
+    cache: Path,
+    *,
+    workers: int = 0,
+    on_scene: Callable[[int], None] = lambda _: None,
 ) -> MadePictures:
     """Draws what is not yet in ``cache``; SinkError where it cannot be written.
 
-    ``on_scene`` is told the scenes done so far. A folder is there whole or not at all.
+    ``workers`` processes draw (0: this one), which changes nothing in the result. ``on_scene`` is
+    told the scenes done so far. A folder is there whole or not at all.
     """
     folder = cache / f"scenes-{config.first_seed}-{config.scenes}-{_key(config)}"
     found = MadePictures(truth=folder / TRUTH, images=folder / IMAGES)
@@ -94,7 +112,7 @@ def made_pictures(
         temporary = Path(tempfile.mkdtemp(prefix=".scenes-", dir=cache))
         try:
             temporary.chmod(0o755)  # was made for its owner alone
-            _draw(config, temporary, on_scene)
+            _draw(config, temporary, workers, on_scene)
             shutil.rmtree(folder, ignore_errors=True)
             temporary.rename(folder)
         finally:
@@ -106,26 +124,45 @@ def made_pictures(
     return found
 
 
-def _draw(config: MadeConfig, folder: Path, on_scene: Callable[[int], None]) -> None:
-    (folder / IMAGES).mkdir()
+def _draw(config: MadeConfig, folder: Path, workers: int, on_scene: Callable[[int], None]) -> None:
+    images = folder / IMAGES
+    images.mkdir()
     truth = CocoTruth()
-    for done, seed in enumerate(config.seeds, start=1):
-        # A slow camera, of one frame a second at least: hardly more frames than pictures.
-        fps = (max(config.pictures, config.seconds), config.seconds)
-        frames = fps[0]
-        wanted = {k * frames // config.pictures for k in range(config.pictures)}
-        scene = Scene(
-            SceneConfig(seed=seed, seconds=float(config.seconds), size=config.size, fps=fps)
-        )
-        for frame in scene.frames():
-            if frame.truth.index not in wanted:
-                continue
-            name = f"{scene_name(seed)}_{frame.truth.index:06d}.jpg"
-            (folder / IMAGES / name).write_bytes(encode_picture(frame.picture, "jpg"))
-            truth.add(name, config.size, frame.truth, scene=scene_name(seed))
+    for done, (seed, truths) in enumerate(_drawn(config, images, workers), start=1):
+        for frame in truths:
+            truth.add(_name(seed, frame.index), config.size, frame, scene=scene_name(seed))
         on_scene(done)
     data = json.dumps(truth.content(), separators=(",", ":"), allow_nan=False)
     (folder / TRUTH).write_text(data, encoding="utf-8")
+
+
+def _drawn(
+    config: MadeConfig, images: Path, workers: int
+) -> Iterator[tuple[int, list[FrameTruth]]]:
+    """Seeds and the truths of their pictures, in order, as they are written."""
+    draw = partial(_draw_scene, config, images)
+    if workers == 0:
+        yield from zip(config.seeds, map(draw, config.seeds), strict=True)
+        return
+    # Forking a program that has threads, torch's or OpenCV's, may hang.
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield from zip(config.seeds, pool.imap(draw, config.seeds), strict=True)
+
+
+def _draw_scene(config: MadeConfig, images: Path, seed: int) -> list[FrameTruth]:
+    scene = Scene(config.scene(seed))
+    wanted = {k * len(scene) // config.pictures for k in range(config.pictures)}
+    truths = []
+    for frame in scene.frames():
+        if frame.truth.index in wanted:
+            data = encode_picture(frame.picture, "jpg")
+            (images / _name(seed, frame.truth.index)).write_bytes(data)
+            truths.append(frame.truth)
+    return truths
+
+
+def _name(seed: int, frame: int) -> str:
+    return f"{scene_name(seed)}_{frame:06d}.jpg"
 
 
 def _key(config: MadeConfig) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts of what a classifier said: confusion matrices per source and what follows from them.
 
-Windows that are HARMLESS have no class that would be right: they are counted apart.
+Windows that are HARMLESS or NO_FALL have no class that would be right: they are counted apart.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from poseact_engine.training.keypoints import HARMLESS
-from poseact_engine.training.paper import ABNORMAL
+from poseact_engine.training.keypoints import HARMLESS, NO_FALL
+from poseact_engine.training.paper import ABNORMAL, FALLING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,8 @@ class Scores:
     """Source to int64 ``[C, C]``: rows are the truth, columns what was said."""
     harmless_by_source: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """Source to int64 ``[C]``: what its harmless windows were said to be; sources that have any."""
+    no_fall_by_source: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """The same of windows that are NO_FALL."""
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -54,6 +56,18 @@ class Scores:
         alarms = (int(said[list(ABNORMAL)].sum()) for said in self.harmless_by_source.values())
         return share(sum(alarms), self.harmless)
 
+    @property
+    def no_fall(self) -> int:
+        """Windows that are NO_FALL."""
+        return sum(int(said.sum()) for said in self.no_fall_by_source.values())
+
+    @property
+    def false_fall(self) -> float:
+        """Share of the NO_FALL windows that were said to be a fall; NaN without any."""
+        return share(
+            sum(int(said[FALLING]) for said in self.no_fall_by_source.values()), self.no_fall
+        )
+
 
 def share(part: float, whole: float) -> float:
     """``part / whole``; NaN for nothing out of nothing."""
@@ -63,15 +77,20 @@ def share(part: float, whole: float) -> float:
 def score(
     truth: NDArray[np.int64], said: NDArray[np.int64], sources: NDArray[np.str_], *, classes: int
 ) -> Scores:
-    """Count truth (classes and HARMLESS) against answer, per source; all three are ``[W]``."""
-    by_source, harmless_by_source = {}, {}
+    """Count truth (classes, HARMLESS, NO_FALL) against answer, per source; all three ``[W]``."""
+    by_source: dict[str, NDArray[np.int64]] = {}
+    others: dict[int, dict[str, NDArray[np.int64]]] = {HARMLESS: {}, NO_FALL: {}}
     for source in np.unique(sources) if len(sources) else np.array(["none"]):
-        rows = (sources == source) & (truth != HARMLESS)
+        rows = (sources == source) & (truth >= 0)
         cells = truth[rows] * classes + said[rows]
         counts = np.bincount(cells, minlength=classes * classes).astype(np.int64)
         by_source[str(source)] = counts.reshape(classes, classes)
-        rows = (sources == source) & (truth == HARMLESS)
-        if rows.any():
-            of_harmless = np.bincount(said[rows], minlength=classes).astype(np.int64)
-            harmless_by_source[str(source)] = of_harmless
-    return Scores(by_source=by_source, harmless_by_source=harmless_by_source)
+        for label, counted in others.items():
+            rows = (sources == source) & (truth == label)
+            if rows.any():
+                counted[str(source)] = np.bincount(said[rows], minlength=classes).astype(np.int64)
+    return Scores(
+        by_source=by_source,
+        harmless_by_source=others[HARMLESS],
+        no_fall_by_source=others[NO_FALL],
+    )

@@ -9,7 +9,8 @@ from __future__ import annotations
 from poseact_engine.types import ACTIONS, COCO_JOINTS
 
 CLASSES = ACTIONS
-ABNORMAL = tuple(CLASSES.index(name) for name in ("falling_down", "lying_down"))
+FALLING, LYING = (CLASSES.index(name) for name in ("falling_down", "lying_down"))
+ABNORMAL = (FALLING, LYING)
 """The classes that are to be reported."""
 JOINTS = len(COCO_JOINTS)
 LENGTH = 9

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.console import RenderableType
 from rich.table import Table
 
-from poseact_engine.training.keypoints import HARMLESS
+from poseact_engine.training.keypoints import HARMLESS, NO_FALL
 from poseact_engine.training.metrics import Scores, share
 from poseact_engine.training.windows import WindowSet
 
@@ -28,9 +28,10 @@ def count_table(train: WindowSet, validation: WindowSet, classes: Sequence[str])
     table.add_column("class")
     for source in sources:
         table.add_column(source, justify="right")
-    labels = {**dict(enumerate(classes)), HARMLESS: "harmless"}
-    if not any((part.labels == HARMLESS).any() for part in (train, validation)):
-        del labels[HARMLESS]
+    labels = dict(enumerate(classes))
+    for label, name in ((HARMLESS, "harmless"), (NO_FALL, "no fall")):
+        if any((part.labels == label).any() for part in (train, validation)):
+            labels[label] = name
     for index, name in labels.items():
         cells = []
         for source in sources:
@@ -65,6 +66,12 @@ def accuracy_table(scores: Scores, classes: Sequence[str]) -> Table:
             *[""] * len(scores.by_source),
             f"{percent(scores.false_alarm)} (of {scores.harmless})",
         )
+    if scores.no_fall:
+        table.add_row(
+            "no fall, named falling",
+            *[""] * len(scores.by_source),
+            f"{percent(scores.false_fall)} (of {scores.no_fall})",
+        )
     return table
 
 
@@ -85,6 +92,8 @@ def confusion_table(scores: Scores, classes: Sequence[str]) -> Table:
                 table.add_row(name, source, *_numbers(matrix[index]))
     for source, said in scores.harmless_by_source.items():
         table.add_row("harmless", source, *_numbers(said))
+    for source, said in scores.no_fall_by_source.items():
+        table.add_row("no fall", source, *_numbers(said))
     return table
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine._core import Windows
-from poseact_engine.training.keypoints import HARMLESS, UNKNOWN, PoseSequence
-from poseact_engine.training.paper import ABNORMAL, JOINTS, LENGTH, RATE
+from poseact_engine.training.keypoints import HARMLESS, NO_FALL, UNKNOWN, PoseSequence
+from poseact_engine.training.paper import ABNORMAL, FALLING, JOINTS, LENGTH, RATE
 
 TICKS_PER_S = 90_000
 MAX_GAP_S = 0.4
@@ -27,7 +27,7 @@ class WindowSet:
     poses_px: NDArray[np.float32]
     """float32 ``[W, T, K, 3]``, oldest pose first."""
     labels: NDArray[np.int64]
-    """int64 ``[W]``: index into CLASSES, UNKNOWN or HARMLESS (see ``label_windows``)."""
+    """int64 ``[W]``: index into CLASSES, UNKNOWN, HARMLESS or NO_FALL (see ``label_windows``)."""
     sequence: NDArray[np.int64]
     """int64 ``[W]``: index into ``names``."""
     end_s: NDArray[np.float64]
@@ -52,7 +52,7 @@ class WindowSet:
         return self.select(self.labels >= 0)
 
     def known(self) -> WindowSet:
-        """The windows of an action, and those that are harmless."""
+        """The windows of an action, and those of which is known what they are not."""
         return self.select(self.labels != UNKNOWN)
 
     def labels_by_name(self) -> dict[str, set[int]]:
@@ -117,8 +117,9 @@ def label_windows(
 ) -> NDArray[np.int64]:
     """A window's label is that of its last pose: of the frame nearest to ``end_s`` (the earlier
     of two as near). Its frames are those between its start and its end, and the frames before and
-    after between which its first and last pose were interpolated. It is UNKNOWN where any of them
-    is, and where the last is HARMLESS and any of them is of an abnormal class.
+    after between which its first and last pose were interpolated. Where any of these is NO_FALL, so
+    is the window. It is UNKNOWN where any of them is, where there is a fall beside the NO_FALL, and
+    where the last is HARMLESS and any of them is of an abnormal class.
     """
     times, labels = sequence.times_s, sequence.labels.astype(np.int64)
     first = np.searchsorted(times, start_s + SAME_TIME_S, side="right") - 1
@@ -129,6 +130,9 @@ def label_windows(
     label = np.where(later_is_nearer, labels[last], labels[before])
     is_unclear = _any_between(labels == UNKNOWN, first, last)
     is_unclear |= (label == HARMLESS) & _any_between(np.isin(labels, ABNORMAL), first, last)
+    is_no_fall = _any_between(labels == NO_FALL, first, last)
+    is_unclear |= is_no_fall & _any_between(labels == FALLING, first, last)
+    label = np.where(is_no_fall, NO_FALL, label)
     return np.where(is_unclear, UNKNOWN, label)
 
 

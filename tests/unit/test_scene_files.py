@@ -85,8 +85,8 @@ def test_who_is_hidden_is_not_asked_for() -> None:
     assert coco(truth(0, 1, visible=0.0))["annotations"] == []
     (hardly,) = coco(truth(0, 1, visible=0.04))["annotations"]
     assert (hardly["num_keypoints"], set(hardly["keypoints"])) == (0, {0})
-    names = [coco(truth(0, 1, action=a))["annotations"][0]["action"] for a in (-1, -2)]
-    assert names == ["unknown", "harmless"]
+    names = [coco(truth(0, 1, action=a))["annotations"][0]["action"] for a in (-1, -2, -3)]
+    assert names == ["unknown", "harmless", "no_fall"]
 
 
 def test_mot_lines_count_frames_from_1() -> None:

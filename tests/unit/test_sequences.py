@@ -18,7 +18,7 @@ from poseact_engine.synthetic.camera import Camera, random_camera
 from poseact_engine.synthetic.motion import make_take
 from poseact_engine.synthetic.noise import PoseNoise
 from poseact_engine.synthetic.occlusion import hidden_by_body, hidden_by_things
-from poseact_engine.synthetic.rig import HARMLESS, RATE_HZ, RIG_JOINTS, Bone, Take
+from poseact_engine.synthetic.rig import HARMLESS, NO_FALL, RATE_HZ, RIG_JOINTS, Bone, Take
 from poseact_engine.synthetic.scene import REPORTED_AFTER_S
 from poseact_engine.synthetic.sequences import (
     MadeSequence,
@@ -156,7 +156,7 @@ def test_sequences_vary_and_keep_to_their_ranges(made: list[MadeSequence]) -> No
         assert min(abs(rate - r) for r in config.rates_hz) < 1e-6
         assert config.seconds[0] - 0.2 <= s.seconds <= config.seconds[1]
         assert s.size in config.sizes
-        assert set(s.labels.tolist()) <= {HARMLESS, -1, *range(len(ACTIONS))}
+        assert set(s.labels.tolist()) <= {HARMLESS, NO_FALL, *range(len(ACTIONS))}
         missed = (s.keypoints_px[..., 2] == 0).all(axis=1)
         assert (s.keypoints_px[missed] == 0).all()
     assert len({s.size for s in made}) >= 3

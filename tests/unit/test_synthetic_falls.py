@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from poseact_engine.synthetic.motion import Area, Plan, make_take
-from poseact_engine.synthetic.rig import HARMLESS, RATE_HZ, RIG_JOINTS, UNKNOWN, Take
+from poseact_engine.synthetic.rig import HARMLESS, NO_FALL, RATE_HZ, RIG_JOINTS, Take
 from poseact_engine.types import ACTIONS
 
 Array = NDArray[np.float64]
@@ -45,7 +45,7 @@ def test_labels_of_a_fall_come_in_order(before: str, seed: int) -> None:
     assert 0.45 <= (end - start) / RATE_HZ <= 1.6
     assert (take.actions[start : end + 1] == FALLING).all()
     assert (take.actions[end + 1 :] == LYING).all()
-    assert set(take.actions[:start]) <= {ACTIONS.index(before), UNKNOWN}
+    assert set(take.actions[:start]) <= {ACTIONS.index(before), NO_FALL}
 
 
 @pytest.mark.parametrize(("before", "seed"), FALLS)
@@ -123,6 +123,8 @@ def test_who_lies_down_on_purpose_is_slower_than_who_falls() -> None:
         take = make_take(rng, seconds=14.0, area=AREA, plan=plan)
         assert not take.falls
         assert not (take.actions == FALLING).any()
+        lying = np.flatnonzero(take.actions == LYING)
+        assert (take.actions[: lying[0]] == NO_FALL).sum() > 2 * RATE_HZ
         assert (take.actions == LYING).any()
         assert (-np.gradient(heights(take, NOSE), 1 / RATE_HZ)).max() < 2.2
         assert heights(take, NOSE)[-1] > 0.8 * take.body.height_m

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows of people who do none of the actions and neither fall nor lie: loss, counts, learning."""
+"""Windows of which is known only what they are not: loss, counts, learning."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ FALL, LIE = CLASSES.index("falling_down"), CLASSES.index("lying_down")
 def test_the_loss_is_that_of_its_formula_in_float64() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, (200, 6))
-    labels = rng.choice([-2, 0, 1, 2, 3, 4, 5], 200)
+    labels = rng.choice([-3, -2, 0, 1, 2, 3, 4, 5], 200)
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     rows = np.arange(200)
-    costs = np.where(
-        labels == -2,
-        -np.log(1 - chances[:, FALL] - chances[:, LIE]),
+    costs = np.select(
+        [labels == -2, labels == -3],
+        [-np.log(1 - chances[:, FALL] - chances[:, LIE]), -np.log(1 - chances[:, FALL])],
         -np.log(chances[rows, labels]),
     )
     found = action_loss(torch.from_numpy(logits), torch.from_numpy(labels))
@@ -65,6 +65,17 @@ def test_harmless_windows_are_counted_apart() -> None:
     assert (found.harmless, found.false_alarm) == (4, 0.5)
     assert found.harmless_by_source["b"].tolist() == [1, 1, 0, 0, 1, 1]
     assert math.isnan(score(truth[:2], said[:2], np.array(list("aa")), classes=6).false_alarm)
+
+
+def test_windows_of_no_fall_are_counted_apart() -> None:
+    truth = np.array([0, -3, -3, -3, -2, -3, 1])
+    said = np.array([0, 5, 1, 4, 0, 1, 1])
+    found = score(truth, said, np.array(list("aabbbbb")), classes=6)
+    assert found.confusion.sum() == 2
+    assert (found.harmless, found.false_alarm) == (1, 0.0)
+    assert (found.no_fall, found.false_fall) == (4, 0.5)
+    assert found.no_fall_by_source["b"].tolist() == [0, 2, 0, 0, 1, 0]
+    assert math.isnan(score(truth[:1], said[:1], np.array(["a"]), classes=6).false_fall)
 
 
 def test_who_sits_down_is_learnt_to_be_harmless(tmp_path: Path) -> None:

@@ -69,33 +69,40 @@ def test_a_harmless_window_is_one_that_ends_so_and_shows_nothing_abnormal() -> N
     assert label_windows(start, end, sequence).tolist() == [-2, -1, -1, -1, 5, -1, -2]
 
 
+def test_a_window_of_no_fall_is_one_that_shows_some_of_it_and_nothing_of_a_fall() -> None:
+    sequence = make_sequence(np.arange(8) / 10, [1, -3, -3, 5, 5, 1, -3, -1])
+    spans = [(0.1, 0.2), (0.0, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (0.6, 0.7)]
+    start, end = (np.array(side) for side in zip(*spans, strict=True))
+    assert label_windows(start, end, sequence).tolist() == [-3, -1, -3, 5, 1, -1, -1]
+
+
 def test_labels_of_random_windows_are_those_found_frame_by_frame() -> None:
     rng = np.random.default_rng(0)
     times = np.cumsum(rng.uniform(0.01, 0.3, 200))
-    sequence = make_sequence(times, rng.choice([-2, -2, -2, -1, 1, 2, 2, 5], 200))
+    sequence = make_sequence(times, rng.choice([-2, -2, -2, -1, 1, 2, 2, 5, -3], 200))
     start = rng.uniform(times[0], times[-1] - 1, 500)
     end = start + rng.uniform(0, 1, 500)
     for s, e, found in zip(start, end, label_windows(start, end, sequence), strict=True):
         rows = range((times <= s).nonzero()[0][-1], (times >= e).nonzero()[0][0] + 1)
         labels = sequence.labels[list(rows)].tolist()
         last = int(sequence.labels[np.abs(times - e).argmin()])
-        expected = -1 if -1 in labels or (last == -2 and {1, 5} & set(labels)) else last
-        assert found == expected
+        unclear = -1 in labels or (last == -2 and {1, 5} & set(labels)) or {1, -3} <= set(labels)
+        assert found == (-1 if unclear else -3 if -3 in labels else last)
 
 
-def test_known_windows_are_those_of_an_action_and_the_harmless() -> None:
-    times = np.arange(60) / 30
-    sequence = make_sequence(times, np.repeat([2, -2, -1], 20))
+def test_known_windows_are_those_of_an_action_and_of_what_is_ruled_out() -> None:
+    times = np.arange(80) / 30
+    sequence = make_sequence(times, np.repeat([2, -2, -1, -3], 20))
     windows = cut_windows([sequence])
-    assert set(windows.labels) == {2, -2, -1}
+    assert set(windows.labels) == {2, -2, -1, -3}
     assert set(windows.labelled().labels) == {2}
-    assert set(windows.known().labels) == {2, -2}
-    assert windows.labels_by_name() == {"made/one": {2, -2, -1}}
+    assert set(windows.known().labels) == {2, -2, -3}
+    assert windows.labels_by_name() == {"made/one": {2, -2, -1, -3}}
     assert cut_windows([]).labels_by_name() == {}
     few = cut_windows([sequence, replace(sequence, name="made/two")], every=5)
-    assert len(few) == 2 * 11
-    np.testing.assert_array_equal(few.end_s[:11], windows.end_s[::5])
-    np.testing.assert_array_equal(few.poses_px[11:], windows.poses_px[::5])
+    assert len(few) == 2 * 15
+    np.testing.assert_array_equal(few.end_s[:15], windows.end_s[::5])
+    np.testing.assert_array_equal(few.poses_px[15:], windows.poses_px[::5])
 
 
 def test_an_unknown_frame_without_a_person_counts_too() -> None:

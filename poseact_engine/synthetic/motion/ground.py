@@ -17,7 +17,7 @@ from poseact_engine.synthetic.motion.controls import (
 )
 from poseact_engine.synthetic.motion.lying import RESTS, Rest, lying_row
 from poseact_engine.synthetic.motion.postures import crouched, on_all_fours, sitting_down_low
-from poseact_engine.synthetic.rig import UNKNOWN
+from poseact_engine.synthetic.rig import NO_FALL
 
 Array = NDArray[np.float64]
 STEPS_S = ((0.8, 1.3), (0.8, 1.4), (1.0, 1.8))
@@ -82,4 +82,4 @@ def _go(actor: Actor, rows: list[Array], *, blend_s: float) -> None:
     rng = actor.rng
     steps = [rng.uniform(*pace) for pace in STEPS_S]
     times = np.cumsum([0.0, *(steps if blend_s else steps[::-1])])
-    actor.add(keyframes(times, np.stack(rows), samples(times[-1])), UNKNOWN, blend_s=blend_s)
+    actor.add(keyframes(times, np.stack(rows), samples(times[-1])), NO_FALL, blend_s=blend_s)

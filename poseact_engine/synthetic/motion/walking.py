@@ -29,7 +29,7 @@ from poseact_engine.synthetic.motion.controls import (
 )
 from poseact_engine.synthetic.motion.kinematics import ankle_goal
 from poseact_engine.synthetic.motion.loads import hold_load
-from poseact_engine.synthetic.rig import UNKNOWN
+from poseact_engine.synthetic.rig import NO_FALL
 from poseact_engine.synthetic.rotations import turn
 
 Array = NDArray[np.float64]
@@ -67,7 +67,7 @@ def walk(
     track = _track(actor, count + extra, speed, stop=stop, way=way)
     rows = _rows(actor, track)[:count]
     turning = np.abs(np.gradient(track.yaw, DT_S)) > TURNS_RADPS
-    labels = np.where((track.speed > WALKS_MPS) | turning, WALKING, UNKNOWN)[:count]
+    labels = np.where((track.speed > WALKS_MPS) | turning, WALKING, NO_FALL)[:count]
     if actor.carries and actor.load:
         hold_load(actor.build, actor.load, rows)
         labels = np.full(count, CARRYING)

@@ -91,6 +91,14 @@ SwingArm = Annotated[
         min=0, max=1, rich_help_panel=DATA,
     ),
 ]  # fmt: skip
+NoFallShare = Annotated[
+    float,
+    typer.Option(
+        help="How often what is labelled as no fall is learnt from, against a class. More: fewer"
+        " false falls; less: fewer are missed.",
+        min=0, rich_help_panel=DATA,
+    ),
+]  # fmt: skip
 Normalise = Annotated[
     Literal["body", "paper"] | None,
     typer.Option(
@@ -167,6 +175,7 @@ def train_action(
     every: Every = 1,
     least_fall: LeastFall = 0.25,
     swing_arm: SwingArm = 0.2,
+    no_fall_share: NoFallShare = 1.0,
     init: Init = None,
     resume: Resume = False,
     tensorboard: TensorBoard = None,
@@ -193,6 +202,7 @@ def train_action(
         optimiser=optimiser,
         patience=patience,
         seed=seed,
+        no_fall_share=no_fall_share,
         augment=AugmentConfig(swing_arm=swing_arm),
     )
     config = TrainConfig(

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from poseact_engine.errors import ConfigError
@@ -21,7 +19,7 @@ from poseact_engine.training.metrics import Scores, score
 from poseact_engine.training.models.lstm import ActionLstm, LstmConfig
 from poseact_engine.training.session import load_state, save_state
 from poseact_engine.training.stopping import EarlyStopping
-from poseact_engine.training.windows import WindowSet
+from poseact_engine.training.windows import WindowSet, balance
 
 MAX_GRADIENT = 1.0
 """Longer gradients are cut to this norm."""
@@ -46,7 +44,10 @@ class LoopConfig:
     epochs: int = 20
     epoch_windows: int = 8192
     """Windows drawn for one epoch; classes, and the sources within a class, equally often. What
-    is harmless, and what is no fall, is drawn as often as a class."""
+    is harmless is drawn as often as a class."""
+    no_fall_share: float = 1.0
+    """How often what is no fall is drawn, against a class: more, and fewer falls are false; less,
+    and fewer are missed."""
     batch_size: int = 128
     lr: float = 1e-3
     """The optimiser's highest rate; it rises over the first tenth and falls as a cosine."""
@@ -66,6 +67,10 @@ class LoopConfig:
                 )
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise ConfigError(f"train.lr: expected a number above 0, got {self.lr!r}")
+        if not (math.isfinite(self.no_fall_share) and self.no_fall_share >= 0):
+            raise ConfigError(
+                f"train.no_fall_share: expected a number, 0 or more, got {self.no_fall_share!r}"
+            )
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"train.seed: expected 0 to 2**63 - 1, got {self.seed!r}")
         if self.optimiser not in OPTIMISERS:
@@ -158,7 +163,7 @@ class _Loop:
         self.net, self.config, self.place = net, config, run
         self.poses = torch.from_numpy(windows.poses_px)
         self.labels = torch.from_numpy(windows.labels)
-        self.chances = torch.from_numpy(balance(windows))
+        self.chances = torch.from_numpy(balance(windows, no_fall=config.no_fall_share))
         self.generator = torch.Generator().manual_seed(config.seed)
         self.steps = math.ceil(config.epoch_windows / config.batch_size)
         self.optimiser = OPTIMISERS[config.optimiser](net.parameters(), config.lr)
@@ -268,22 +273,6 @@ def evaluate(net: ActionLstm, windows: WindowSet) -> Scores | None:
     poses = torch.from_numpy(windows.poses_px).to(device)
     said = net.probabilities(poses).argmax(dim=1).cpu().numpy()
     return score(windows.labels, said, windows.sources(), classes=net.config.classes)
-
-
-def balance(windows: WindowSet) -> NDArray[np.float64]:
-    """The chance of each window to be drawn: classes weigh the same, and within a class its
-    sources, so that neither the commonest class nor the largest data set wins. Harmless windows
-    weigh as much as a class, and so do those of no fall. Sums to 1."""
-    sources = windows.sources()
-    weights = np.zeros(len(windows))
-    for label in np.unique(windows.labels):
-        of_class = windows.labels == label
-        found = np.unique(sources[of_class])
-        for source in found:
-            rows = of_class & (sources == source)
-            weights[rows] = 1.0 / (len(found) * rows.sum())
-    weights /= weights.sum()
-    return weights
 
 
 def _rate(steps: int) -> Callable[[int], float]:

@@ -127,9 +127,22 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_options(path: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    for name in sorted({*saved, *wanted}):
-        if saved.get(name) != wanted.get(name):
-            raise SourceError(
-                f"{path}: expected to go on with the options that it began with, got another"
-                f" {name}: {wanted.get(name)!r:.80} instead of {saved.get(name)!r:.80}"
-            )
+    found = _difference("", saved, wanted)
+    if found is not None:
+        name, was, now = found
+        raise SourceError(
+            f"{path}: expected to go on with the options that it began with, got another"
+            f" {name}: {now!r:.80} instead of {was!r:.80}"
+        )
+
+
+def _difference(name: str, saved: Any, wanted: Any) -> tuple[str, Any, Any] | None:
+    """Where the first difference is (``a.b`` for b within a), and both values; None: nowhere."""
+    if not (isinstance(saved, Mapping) and isinstance(wanted, Mapping)):
+        return None if saved == wanted else (name, saved, wanted)
+    for key in sorted({*saved, *wanted}):
+        inner = f"{name}.{key}" if name else str(key)
+        found = _difference(inner, saved.get(key), wanted.get(key))
+        if found is not None:
+            return found
+    return None

@@ -73,6 +73,23 @@ class WindowSet:
         return by_name[self.sequence]
 
 
+def balance(windows: WindowSet, *, no_fall: float = 1.0) -> NDArray[np.float64]:
+    """The chance of each window to be drawn: classes weigh the same, and within a class its
+    sources, so that neither the commonest class nor the largest data set wins. Harmless windows
+    weigh as much as a class, those of no fall ``no_fall`` times as much. Sums to 1."""
+    sources = windows.sources()
+    weights = np.zeros(len(windows))
+    for label in np.unique(windows.labels):
+        share = no_fall if label == NO_FALL else 1.0
+        of_class = windows.labels == label
+        found = np.unique(sources[of_class])
+        for source in found:
+            rows = of_class & (sources == source)
+            weights[rows] = share / (len(found) * rows.sum())
+    weights /= weights.sum()
+    return weights
+
+
 def cut_windows(
     sequences: Sequence[PoseSequence],
     *,

@@ -18,8 +18,7 @@ if importlib.util.find_spec("torch"):
 
     from poseact_engine.training import report
     from poseact_engine.training.augment import AugmentConfig, augment
-    from poseact_engine.training.loop import balance
-    from poseact_engine.training.windows import WindowSet
+    from poseact_engine.training.windows import WindowSet, balance
 
 NOTHING = {
     "graft_face": 0.0,

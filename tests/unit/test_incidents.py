@@ -238,13 +238,13 @@ def steady(action: str, p: float, steps: range, *, stream: int = 0, track: int =
 def test_life_of_an_incident() -> None:
     """5 of 8 windows at 30 per second; an update each second; the end a second after the last."""
     stage = Incidents(IncidentConfig(k=5, n=8), CLASSES)
-    run = steady("falling_down", 0.8, range(66)) + steady("falling_down", 0.1, range(66, 120))
+    run = steady("falling_down", 0.95, range(66)) + steady("falling_down", 0.1, range(66, 120))
     events = run_step(stage, run)
     assert [e.kind for e in events] == ["new", "update", "update", "update", "end"]
     assert [round(e.time_s * RATE) for e in events] == [4, 34, 64, 94, 96]
     assert {e.incident for e in events} == {"0-1-1"}
     assert {e.start_s for e in events} == {0.0}
-    assert [e.score for e in events] == pytest.approx([0.8] * 5)
+    assert [e.score for e in events] == pytest.approx([0.95] * 5)
     assert events[0].box_px == (4, 0, 1, 1)
 
 

@@ -21,10 +21,11 @@ if importlib.util.find_spec("torch"):
     import torch
 
     from poseact_engine.training import action
-    from poseact_engine.training.loop import LoopConfig, balance, train
+    from poseact_engine.training.loop import LoopConfig, train
     from poseact_engine.training.loss import action_loss
     from poseact_engine.training.metrics import score
     from poseact_engine.training.models.lstm import LstmConfig
+    from poseact_engine.training.windows import balance
 
 FALL, LIE = CLASSES.index("falling_down"), CLASSES.index("lying_down")
 
@@ -65,6 +66,23 @@ def test_harmless_windows_are_counted_apart() -> None:
     assert (found.harmless, found.false_alarm) == (4, 0.5)
     assert found.harmless_by_source["b"].tolist() == [1, 1, 0, 0, 1, 1]
     assert math.isnan(score(truth[:2], said[:2], np.array(list("aa")), classes=6).false_alarm)
+
+
+def test_windows_of_no_fall_are_drawn_as_often_as_they_are_asked_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "k.npz"
+    write_sequences(path)
+    made = action.prepare(action.TrainConfig(data=(path,))).train
+    labels = made.labels.copy()
+    labels[labels == 2] = -3
+    windows = replace(made, labels=labels)
+    for share in (0.0, 0.5, 1.0, 3.0):
+        chances = balance(windows, no_fall=share)
+        classes = len(set(labels.tolist()) - {-3})
+        assert chances.sum() == pytest.approx(1)
+        assert chances[labels == -3].sum() == pytest.approx(share / (share + classes))
+        assert chances[labels == FALL].sum() == pytest.approx(1 / (share + classes))
+    with pytest.raises(ConfigError, match=r"train\.no_fall_share: expected a number, 0 or more"):
+        LoopConfig(no_fall_share=-1.0)
 
 
 def test_windows_of_no_fall_are_counted_apart() -> None:

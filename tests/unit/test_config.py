@@ -86,7 +86,7 @@ def test_wrong_data_is_named(values: dict[str, Any], message: str) -> None:
         (WindowConfig, {"stride": 0}, "window.stride"),
         (WindowConfig, {"max_gap_s": -1}, "window.max_gap_s"),
         (WindowConfig, {"max_gap_s": 61}, "max_gap_s: expected 60 seconds or less, got 61"),
-        (IncidentConfig, {"k": 11}, "incident.k: expected at most n .10., got 11"),
+        (IncidentConfig, {"k": 7}, "incident.k: expected at most n .6., got 7"),
         (IncidentConfig, {"n": 0}, "incident.n"),
         (IncidentConfig, {"end_s": None}, "incident.end_s"),
         (IncidentConfig, {"actions": ["falling_down"]}, "incident.actions: expected a mapping"),

@@ -59,7 +59,7 @@ def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
     wrong = (
         ([], "a sequence or more"),
         ([good, good], "'made/one' twice"),
-        ([replace(good, labels=good.labels - np.int8(3))], "labels from -2 to 5"),
+        ([replace(good, labels=good.labels - np.int8(4))], "labels from -3 to 5"),
         ([replace(good, times_s=good.times_s[::-1])], "strictly increasing"),
         ([replace(good, camera="")], "expected camera to be a text"),
         ([replace(good, name="a\udcff")], "expected a printable name"),
@@ -87,7 +87,7 @@ def test_an_origin_that_is_no_text_is_named(tmp_path: Path, origin: Any) -> None
     [
         ("labels", None, "array made/walking-0/labels, it is missing"),
         ("labels", lambda a: a.astype(np.int64), "expected labels int8 .* got int64"),
-        ("labels", lambda a: a + np.int8(6), "expected labels from -2 to 5, got"),
+        ("labels", lambda a: a + np.int8(6), "expected labels from -3 to 5, got"),
         ("labels", lambda a: a[:, None], "expected keypoints float32"),
         (
             "keypoints",

@@ -134,9 +134,9 @@ def convert(
 
 
 def _summary(output: Path, done: Converted) -> list[str]:
-    from poseact_engine.training.clip_names import name_of
+    from poseact_engine.synthetic.rig import LABEL_NAMES
 
-    counts = Counter(name_of(int(s.labels[0])) for s in done.sequences)
+    counts = Counter(LABEL_NAMES[int(s.labels[0])] for s in done.sequences)
     told = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     lines = [f"{output}: {len(done.sequences)} sequences of {done.clips} clips ({told})"]
     if done.other_classes:

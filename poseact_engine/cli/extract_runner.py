@@ -14,7 +14,7 @@ from rich.table import Table
 
 from poseact_engine.cli.stop import stop_on_signals
 from poseact_engine.errors import SourceError
-from poseact_engine.training.clip_names import name_of
+from poseact_engine.synthetic.rig import LABEL_NAMES
 from poseact_engine.training.clips import Clip
 from poseact_engine.training.extract import ExtractConfig, Extractor
 from poseact_engine.training.extract_part import PartFolder, open_parts
@@ -134,6 +134,6 @@ def _table(found: Mapping[Clip, list[PoseSequence]]) -> Table:
         minutes = sum(float(s.times_s[-1] - s.times_s[0]) for s in people) / 60
         empty = sum(not sequences for sequences in mine)
         table.add_row(
-            name_of(label), str(len(mine)), str(empty), str(len(people)), f"{minutes:.1f}"
+            LABEL_NAMES[label], str(len(mine)), str(empty), str(len(people)), f"{minutes:.1f}"
         )
     return table

@@ -9,23 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poseact_engine.synthetic.rig import HARMLESS, NO_FALL, UNKNOWN
+from poseact_engine.synthetic.rig import LABEL_NAMES
 from poseact_engine.synthetic.truth import FallTruth
 from poseact_engine.training.metrics import share
+from poseact_engine.training.paper import FALLING, LYING
 from poseact_engine.types import ACTIONS
 
-FALLING, LYING = (ACTIONS.index(name) for name in ("falling_down", "lying_down"))
 EARLY_S, LATE_S = 0.2, 1.5
 """A fall may be reported this long before its start and after its end."""
 BACK_S = 0.5
 """An incident is right if its action was true at some time in so many seconds before it: windows
 look back 0.27 s, and some of them have to agree."""
-LABELS: Mapping[int, str] = {
-    UNKNOWN: "unknown",
-    HARMLESS: "harmless",
-    NO_FALL: "no_fall",
-    **dict(enumerate(ACTIONS)),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,4 +206,4 @@ def _is_right(told: Told, falls: Sequence[FallTruth], people: Mapping[int, Activ
 
 def _during(told: Told, people: Mapping[int, Activity]) -> str:
     person = None if told.person is None else people.get(told.person)
-    return "nobody" if person is None else LABELS[person.at(told.time_s)]
+    return "nobody" if person is None else LABEL_NAMES[person.at(told.time_s)]

@@ -22,11 +22,10 @@ from poseact_engine.evaluation.world_stages import WorldModels
 from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 from poseact_engine.synthetic.noise import PoseNoise
 from poseact_engine.synthetic.scene import SceneConfig
-from poseact_engine.types import ACTIONS
+from poseact_engine.training.paper import ABNORMAL
 
 Part = Literal["engine", "sequences"]
 PARTS: tuple[Part, ...] = ("engine", "sequences")
-_ABNORMAL = [ACTIONS.index(name) for name in ("falling_down", "lying_down")]
 _Rule = tuple[Literal["at least", "at most"], float]
 _MEETS: dict[str, Callable[[float, float], bool]] = {
     "at least": operator.ge,
@@ -176,7 +175,7 @@ def _of_windows(
         recall = np.diag(confusion) / confusion.sum(axis=1)
     mean = float(np.nanmean(recall)) if windows else np.nan
     yield Figure(name="window accuracy, mean of classes", value=mean, unit="%")
-    abnormal = int(harmless[_ABNORMAL].sum())
+    abnormal = int(harmless[list(ABNORMAL)].sum())
     yield _percent("harmless windows called falling or lying", abnormal, int(harmless.sum()))
 
 

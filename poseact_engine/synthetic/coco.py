@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from poseact_engine.synthetic.rig import HARMLESS, NO_FALL
+from poseact_engine.synthetic.rig import LABEL_NAMES
 from poseact_engine.synthetic.truth import FrameTruth
-from poseact_engine.types import ACTIONS, COCO_JOINTS
+from poseact_engine.types import COCO_JOINTS
 
 PERSON = 1
 LEAST_VISIBLE = 0.05
@@ -92,16 +92,9 @@ def _person(truth: FrameTruth, p: int) -> dict[str, Any]:
         "num_keypoints": int((joints[:, 2] > 0).sum()),
         "keypoints": [v for x, y, flag in joints.tolist() for v in (*_short([x, y]), int(flag))],
         "track_id": int(truth.ids[p]),
-        "action": action_name(int(truth.actions[p])),
+        "action": LABEL_NAMES[int(truth.actions[p])],
         "visible": round(float(truth.visible[p]), 3),
     }
-
-
-def action_name(label: int) -> str:
-    """Of a label: one of ACTIONS, ``harmless``, ``no_fall`` or ``unknown``."""
-    if label >= 0:
-        return ACTIONS[label]
-    return {HARMLESS: "harmless", NO_FALL: "no_fall"}.get(label, "unknown")
 
 
 def _short(values: list[float]) -> list[float]:

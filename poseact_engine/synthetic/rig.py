@@ -6,13 +6,15 @@ World coordinates are metres: x to the right, y away, z up; the ground is z = 0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poseact_engine.types import COCO_JOINTS
+from poseact_engine.types import ACTIONS, COCO_JOINTS
 
 RATE_HZ = 60
 """Motion is made at this rate; a camera's frames are interpolated from it."""
@@ -24,6 +26,10 @@ sits down, kneels, crouches or bends."""
 NO_FALL = -3
 """Label of a time that is none of the actions, or between two of them, and certainly no fall:
 somebody who lies down on purpose, gets up, or takes the first step."""
+LABEL_NAMES: Mapping[int, str] = MappingProxyType(
+    {**dict(enumerate(ACTIONS)), HARMLESS: "harmless", NO_FALL: "no_fall", UNKNOWN: "unknown"}
+)
+"""What each label is called."""
 
 RIG_JOINTS: tuple[str, ...] = (
     *COCO_JOINTS,

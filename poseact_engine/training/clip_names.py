@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from poseact_engine.errors import ConfigError
-from poseact_engine.training.keypoints import HARMLESS, NO_FALL, UNKNOWN
+from poseact_engine.synthetic.rig import LABEL_NAMES, UNKNOWN
 from poseact_engine.training.paper import CLASSES
 
 GROUPS = ("clip", "camera", "subject")
@@ -30,9 +30,8 @@ LABELS: Mapping[str, int] = MappingProxyType(
             for name, others in _SPELLINGS
             for spelling in (name, *others.split())
         },
-        "harmless": HARMLESS,
-        "no_fall": NO_FALL,
-        **dict.fromkeys(("unknown", "other", "others", "none"), UNKNOWN),
+        **{name: label for label, name in LABEL_NAMES.items()},
+        **dict.fromkeys(("other", "others", "none"), UNKNOWN),
     }
 )
 """What a label may be called, in lower case, with ``_`` for all that is no letter."""
@@ -92,17 +91,11 @@ def parse_label(text: str) -> int | None:
     return LABELS.get(re.sub(r"[^a-z]+", "_", text.lower()).strip("_"))
 
 
-def name_of(label: int) -> str:
-    """A label in words."""
-    others = {HARMLESS: "harmless", NO_FALL: "no_fall", UNKNOWN: "unknown"}
-    return others.get(label) or CLASSES[label]
-
-
 def label_named(text: str, *, option: str) -> int:
     """The label that ``text`` is a name of; ConfigError names ``option`` and the labels."""
     label = parse_label(text)
     if label is None:
-        names = ", ".join((*CLASSES, "harmless", "no_fall", "unknown"))
+        names = ", ".join(LABEL_NAMES.values())
         raise ConfigError(f"{option}: expected one of {names}, got {text!r}")
     return label
 

@@ -6,7 +6,7 @@ Windows that are HARMLESS or NO_FALL have no class that would be right: they are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,25 +48,30 @@ class Scores:
     @property
     def harmless(self) -> int:
         """Windows that are harmless."""
-        return sum(int(said.sum()) for said in self.harmless_by_source.values())
+        return _count(self.harmless_by_source)
 
     @property
     def false_alarm(self) -> float:
         """Share of the harmless windows that were said to be abnormal; NaN without any."""
-        alarms = (int(said[list(ABNORMAL)].sum()) for said in self.harmless_by_source.values())
-        return share(sum(alarms), self.harmless)
+        return share(_count(self.harmless_by_source, ABNORMAL), self.harmless)
 
     @property
     def no_fall(self) -> int:
         """Windows that are NO_FALL."""
-        return sum(int(said.sum()) for said in self.no_fall_by_source.values())
+        return _count(self.no_fall_by_source)
 
     @property
     def false_fall(self) -> float:
         """Share of the NO_FALL windows that were said to be a fall; NaN without any."""
-        return share(
-            sum(int(said[FALLING]) for said in self.no_fall_by_source.values()), self.no_fall
-        )
+        return share(_count(self.no_fall_by_source, (FALLING,)), self.no_fall)
+
+
+def _count(
+    said_by_source: Mapping[str, NDArray[np.int64]], classes: Sequence[int] | None = None
+) -> int:
+    """Windows that were said to be of ``classes`` (None: of any), over all sources."""
+    columns = slice(None) if classes is None else list(classes)
+    return sum(int(said[columns].sum()) for said in said_by_source.values())
 
 
 def share(part: float, whole: float) -> float:

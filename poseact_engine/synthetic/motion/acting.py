@@ -28,6 +28,8 @@ HURRIES = 0.1
 """Chance that somebody walks faster than is their way."""
 STUMBLES = 0.6
 """Chance that a fall after walking comes in the middle of a step."""
+FAINTS = 0.5
+"""Chance that a fall after sitting, kneeling, crouching or bending begins down there."""
 LOW = {"sitting": sit, "kneeling": kneel, "crouching": crouch, "bending": bend}
 EMPTY_HANDED = {"walking", "standing", "lifting", "lowering", "lying_down", "getting_up", *LOW}
 
@@ -39,7 +41,8 @@ def act(actor: Actor, plan: Plan, seconds: float) -> None:
     end = seconds + actor.lead / RATE_HZ + 0.1
     for number, name in enumerate(names):
         left = end - actor.count / RATE_HZ
-        if number and left < FIXED_S.get(name, LEAST_S):
+        faints = name == "falling_down" and actor.low
+        if number and left < FIXED_S.get(name, LEAST_S) and not faints:
             break
         following = names[number + 1] if number + 1 < len(names) else ""
         _prepare(actor, name)
@@ -110,7 +113,8 @@ def _perform(actor: Actor, name: str, following: str, seconds: float) -> None:
     elif name == "standing":
         stand(actor, seconds)
     elif name in LOW:
-        LOW[name](actor, seconds)
+        faints = following == "falling_down" and actor.rng.random() < FAINTS
+        LOW[name](actor, seconds, back=not faints)
     elif name == "lying_down":
         lie(actor, seconds)
     else:

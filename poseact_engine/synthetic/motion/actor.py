@@ -15,6 +15,7 @@ from poseact_engine.synthetic.motion.controls import (
     ARMS,
     DT_S,
     FEET,
+    GROUND,
     HEAD,
     LEGS,
     PELVIS,
@@ -34,6 +35,10 @@ Labels = NDArray[np.int8]
 CARRYING, FALLING, WALKING, LIFTING, STANDING, LYING = range(len(ACTIONS))
 STAND_SHARE = 0.985
 """Height of the pelvis of somebody who stands at ease, of that on stretched legs."""
+LOW_SHARE = 0.8
+"""Of the pelvis's height at ease: below it nobody stands."""
+LOW_STOOP = np.radians(40.0)
+"""Nor with a trunk so far from upright."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +114,14 @@ class Actor:
     def carries(self) -> bool:
         """Whether the load is in the hands."""
         return bool(self.holds) and self.holds[-1].stop == FOREVER
+
+    @property
+    def low(self) -> bool:
+        """Whether the body sits, kneels, crouches or is bent: neither upright nor lying."""
+        row = self.row
+        sunk = row[ROOT][2] < LOW_SHARE * self.stand_height
+        bent = row[PELVIS][1] + row[SPINE][1] > LOW_STOOP
+        return bool((sunk or bent) and row[GROUND] < 0.5)
 
     def add(self, rows: Array, labels: Labels | int, *, blend_s: float = 0.35) -> None:
         """Do it."""

@@ -2,11 +2,13 @@
 """Falls: balance is lost, the body tips and sinks faster and faster, and comes to rest.
 
 A standing body is an inverted pendulum, so the lean grows slowly at first and fastest at the end;
-knees that give way let the pelvis drop nearly freely instead. Real falls are between the two.
+knees that give way let the pelvis drop nearly freely instead. Real falls are between the two. Some
+have two stages: first down to the knees or the heels, then over; some begin there, or on a seat.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +34,7 @@ from poseact_engine.synthetic.motion.controls import (
     smoothstep,
 )
 from poseact_engine.synthetic.motion.lying import Rest, lying_row
+from poseact_engine.synthetic.motion.postures import crouched, kneeling
 from poseact_engine.synthetic.rig import RATE_HZ, Fall
 from poseact_engine.synthetic.rotations import apply, turn
 
@@ -90,22 +93,63 @@ SETTLE_S = (0.12, 0.20)
 """From the ground to rest; what still moves then is the lying body."""
 
 
+GIVES_WAY = 0.3
+"""Chance that whoever falls with empty hands sinks first and tips over from there."""
+ON_KNEES = 0.6
+"""Chance that it is to the knees, not to the heels."""
+SINKS_S = (0.35, 0.75)
+FROM_LOW = ("forward", "sideways", "backward", "collapse")
+LOW_PACE = 0.9
+"""Time that a fall from low down takes, of one from standing."""
+LEAST_LOW_S = 0.65
+
+
 def fall(actor: Actor) -> None:
     """From whatever the body is doing, to lying; the fall is recorded."""
-    rng = actor.rng
-    names = list(KINDS)
-    chances = np.array([KINDS[name].weight for name in names])
-    kind = KINDS[names[rng.choice(len(names), p=chances / chances.sum())]]
+    rng, start = actor.rng, actor.count
+    low = actor.low
+    if not low and not actor.carries and rng.random() < GIVES_WAY:
+        low = _sink(actor)
+    kind = _draw_kind(rng, FROM_LOW if low else tuple(KINDS))
     buckle = rng.uniform(*kind.buckle)
     down_s = max(rng.uniform(*kind.seconds), STIFF_S - 0.25 * buckle)
+    if low:
+        down_s = max(LOW_PACE * rng.uniform(*kind.seconds), LEAST_LOW_S)
     settle_s = rng.uniform(*SETTLE_S)
-    count = samples(down_s + settle_s)
-    start = actor.count
-    rows = _tip(actor, kind, count, down_s, buckle)
+    rows = _tip(actor, kind, samples(down_s + settle_s), down_s, buckle, low=low)
     if actor.carries:
         _let_go(actor, rows, start)
     actor.add(rows, FALLING, blend_s=0.3)
     actor.falls.append(Fall(start_s=start / RATE_HZ, end_s=(actor.count - 1) / RATE_HZ))
+
+
+def _draw_kind(rng: np.random.Generator, names: Sequence[str]) -> _Kind:
+    chances = np.array([KINDS[name].weight for name in names])
+    return KINDS[names[rng.choice(len(names), p=chances / chances.sum())]]
+
+
+def _sink(actor: Actor) -> bool:
+    """The knees give way, and the trunk folds; whether there is room for it."""
+    rng, origin = actor.rng, actor.settled()
+    origin[ROOT] = actor.row[ROOT]
+    down_s = rng.uniform(*SINKS_S)
+    if rng.random() < ON_KNEES:
+        end = kneeling(actor, origin, [0, 1])
+        ahead = np.array([np.cos(origin[YAW]), np.sin(origin[YAW])])
+        end[ROOT][:2] += rng.uniform(0.3, 0.45) * actor.build.leg * ahead
+    else:
+        end = crouched(actor, origin)
+    if not actor.area.contains(end[ROOT][:2], 0.3):
+        return False
+    end[HEAD] += np.radians(rng.uniform((-8.0, 0.0, -20.0), (8.0, 30.0, 20.0)))
+    count = samples(down_s)
+    u = clock(count) / down_s
+    way = np.repeat(smoothstep(u)[:, None], len(origin), axis=1)
+    way[:, ROOT] = _growing(u, 2.0)[:, None]
+    way[:, PLANT] = smoothstep((u - 0.25) / 0.6)[:, None]
+    rows = origin + (end - origin) * way
+    actor.add(rows, FALLING, blend_s=0.3)
+    return True
 
 
 def _let_go(actor: Actor, rows: Array, start: int) -> None:
@@ -122,8 +166,10 @@ def _let_go(actor: Actor, rows: Array, start: int) -> None:
     actor.holds[-1].push_mps = side * actor.rng.uniform(*PUSHES_MPS) * across
 
 
-def _tip(actor: Actor, kind: _Kind, count: int, down_s: float, buckle: float) -> Array:
-    rng, origin = actor.rng, actor.settled()
+def _tip(
+    actor: Actor, kind: _Kind, count: int, down_s: float, buckle: float, *, low: bool
+) -> Array:
+    rng, origin = actor.rng, actor.row.copy() if low else actor.settled()
     origin[ROOT] = actor.row[ROOT]
     azimuth, travel = _direction(actor, kind)
     rest: Rest = ("supine", "prone", "side")[rng.choice(3, p=kind.rests)]
@@ -132,13 +178,13 @@ def _tip(actor: Actor, kind: _Kind, count: int, down_s: float, buckle: float) ->
     u = clock(count) / down_s
     lean = _growing(u, 2.0 + 0.4 * buckle)
     sink = _growing(u / (1.0 - 0.22 * buckle), 2.0)
-    rows = keyframes(*_limbs(rng, kind, down_s, origin, end), count)
+    rows = keyframes(*_limbs(rng, kind, down_s, origin, end, low=low), count)
     rows[:, PELVIS] = origin[PELVIS] + (end[PELVIS] - origin[PELVIS]) * lean[:, None]
     rows[:, ROOT] = _path(origin, end, travel, lean, sink, buckle=buckle)
-    rows[:, PLANT] = 1.0 - smoothstep((u - 0.45) / 0.5)[:, None]
+    rows[:, PLANT] = origin[PLANT] * (1.0 - smoothstep((u - 0.45) / 0.5)[:, None])
     rows[:, GROUND] = smoothstep((u - 0.82) / 0.25)
     rows[:, FEET] = origin[FEET]
-    if rng.random() < kind.step:
+    if not low and rng.random() < kind.step:
         _try_a_step(rng, rows, u, travel)
     return rows
 
@@ -184,7 +230,7 @@ def _path(
 
 
 def _limbs(
-    rng: np.random.Generator, kind: _Kind, down_s: float, origin: Array, end: Array
+    rng: np.random.Generator, kind: _Kind, down_s: float, origin: Array, end: Array, *, low: bool
 ) -> tuple[Array, Array]:
     """Keys of arms, legs, trunk and head: startled, bracing, down."""
     startled, bracing = origin.copy(), end.copy()
@@ -202,6 +248,9 @@ def _limbs(
             startled[arm] = np.radians(rng.uniform((10, 30, -10, 20), (70, 80, 20, 70)))
             bracing[arm] = np.radians(rng.uniform((-45, 25, -30, 10), (-10, 70, 10, 50)))
         leg = slice(LEGS.start + 5 * side, LEGS.start + 5 * side + 5)
+        if low:  # legs that are folded stretch only as the body comes to lie
+            bracing[leg] = origin[leg] + rng.uniform(0.2, 0.6) * (end[leg] - origin[leg])
+            continue
         startled[leg] = np.radians(rng.uniform((5, 0, 0, 10, 0), (30, 8, 0, 40, 20)))
         bracing[leg] = np.radians(rng.uniform((10, 0, -5, 20, 10), (45, 15, 5, 75, 40)))
     tuck = 25.0 if kind.azimuth[0] > 2.0 else -8.0

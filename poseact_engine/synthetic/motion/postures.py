@@ -53,10 +53,12 @@ def _busy(actor: Actor, row: Array) -> Array:
     return other
 
 
-def _perform(actor: Actor, down: list[Array], seconds: float, pace_s: tuple[float, float]) -> None:
-    """From standing through ``down``, stay there, and back the same way."""
+def _perform(
+    actor: Actor, down: list[Array], seconds: float, pace_s: tuple[float, float], *, back: bool
+) -> None:
+    """From standing through ``down``, stay there, and ``back`` the same way."""
     rng, base = actor.rng, actor.settled()
-    legs_s = [rng.uniform(*pace_s) / len(down) for _ in range(2 * len(down))]
+    legs_s = [rng.uniform(*pace_s) / len(down) for _ in range((2 if back else 1) * len(down))]
     stay_s = max(0.2, seconds - sum(legs_s))
     times, rows = [0.0], [base]
     for row, step in zip(down, legs_s, strict=False):
@@ -66,19 +68,19 @@ def _perform(actor: Actor, down: list[Array], seconds: float, pace_s: tuple[floa
     while times[-1] < leave - 0.1:
         times.append(min(times[-1] + rng.uniform(0.5, 1.8), leave))
         rows.append(_busy(actor, down[-1]))
-    for row, step in zip([*down[-2::-1], base], legs_s[len(down) :], strict=True):
+    for row, step in zip([*down[-2::-1], base], legs_s[len(down) :], strict=False):
         times.append(times[-1] + step)
         rows.append(row)
     actor.add(keyframes(np.array(times), np.stack(rows), samples(times[-1])), HARMLESS)
 
 
-def sit(actor: Actor, seconds: float) -> None:
+def sit(actor: Actor, seconds: float, *, back: bool = True) -> None:
     """Down on a stool that stands behind, and up again."""
     rng, build, base = actor.rng, actor.build, actor.settled()
     sitting = base.copy()
     sitting[ROOT][:2] -= _ahead(base, rng.uniform(0.80, 0.98) * build.thigh)
     if not actor.area.contains(sitting[ROOT][:2]):
-        crouch(actor, seconds)
+        crouch(actor, seconds, back=back)
         return
     thick = 0.09
     sitting[ROOT.start + 2] = rng.uniform(0.40, 0.50) + thick
@@ -92,7 +94,7 @@ def sit(actor: Actor, seconds: float) -> None:
     side = float(rng.uniform(0.34, 0.46))
     size = (side, side, float(2 * middle[2]))
     actor.seats.append(still(size, middle, float(base[YAW])))
-    _perform(actor, [leaning, sitting], seconds, (1.0, 1.8))
+    _perform(actor, [leaning, sitting], seconds, (1.0, 1.8), back=back)
 
 
 def crouched(actor: Actor, base: Array) -> Array:
@@ -106,43 +108,48 @@ def crouched(actor: Actor, base: Array) -> Array:
     return row
 
 
-def crouch(actor: Actor, seconds: float) -> None:
+def crouch(actor: Actor, seconds: float, *, back: bool = True) -> None:
     """As somebody who ties a shoe."""
-    _perform(actor, [crouched(actor, actor.settled())], seconds, (0.7, 1.3))
+    _perform(actor, [crouched(actor, actor.settled())], seconds, (0.7, 1.3), back=back)
 
 
-def bend(actor: Actor, seconds: float) -> None:
+def bend(actor: Actor, seconds: float, *, back: bool = True) -> None:
     """Down with a stiff back, to look at something, and up."""
     rng = actor.rng
     row = bent(actor, actor.settled(), np.array([rng.uniform(0.45, 1.1)]), rng.uniform(0.0, 0.5))[0]
     row[ARMS] += _two_arms(rng, (-30, 0, 0, 0), (20, 15, 20, 50))
-    _perform(actor, [row], seconds, (0.8, 1.5))
+    _perform(actor, [row], seconds, (0.8, 1.5), back=back)
 
 
-def kneel(actor: Actor, seconds: float) -> None:
+def kneel(actor: Actor, seconds: float, *, back: bool = True) -> None:
     """On one knee or on both."""
     rng, base = actor.rng, actor.settled()
-    row = base.copy()
     both, side = rng.random() < 0.4, int(rng.integers(0, 2))
-    kneeling = [0, 1] if both else [side]
-    row[ROOT.start + 2] = 0.985 * actor.build.thigh + actor.build.radius("left_knee")
-    for leg in kneeling:
-        row[LEGS.start + 5 * leg : LEGS.start + 5 * leg + 5] = np.radians(
-            (rng.uniform(-4, 6), 4.0, 0.0, rng.uniform(92, 102), rng.uniform(0, 60))
-        )
-        row[PLANT.start + leg] = 0.0
-    if not both:
-        place = FEET.start + 5 * (1 - side)
-        row[place : place + 2] += _ahead(base, rng.uniform(0.75, 0.95) * actor.build.thigh)
-    row[PELVIS.start + 1] += np.radians(rng.uniform(0.0, 15.0))
-    row[SPINE.start + 1] += np.radians(rng.uniform(0.0, 35.0))
-    row[ARMS] += _two_arms(rng, (10, 0, 0, 20), (50, 10, 30, 70))
+    row = kneeling(actor, base, [0, 1] if both else [side])
     half = base + 0.5 * (row - base)
     half[[FEET.start + 2, FEET.start + 7]] = 0.0
     if not both:
         half[FEET.start + 5 * (1 - side) + 2] = 0.05
     half[PELVIS.start + 1] += 0.2
-    _perform(actor, [half, row], seconds, (1.0, 1.8))
+    _perform(actor, [half, row], seconds, (1.0, 1.8), back=back)
+
+
+def kneeling(actor: Actor, base: Array, knees: list[int]) -> Array:
+    """On these knees (0 left, 1 right); the other foot stands ahead."""
+    rng, row = actor.rng, base.copy()
+    row[ROOT.start + 2] = 0.985 * actor.build.thigh + actor.build.radius("left_knee")
+    for leg in knees:
+        row[LEGS.start + 5 * leg : LEGS.start + 5 * leg + 5] = np.radians(
+            (rng.uniform(-4, 6), 4.0, 0.0, rng.uniform(92, 102), rng.uniform(0, 60))
+        )
+        row[PLANT.start + leg] = 0.0
+    for leg in {0, 1} - set(knees):
+        place = FEET.start + 5 * leg
+        row[place : place + 2] += _ahead(base, rng.uniform(0.75, 0.95) * actor.build.thigh)
+    row[PELVIS.start + 1] += np.radians(rng.uniform(0.0, 15.0))
+    row[SPINE.start + 1] += np.radians(rng.uniform(0.0, 35.0))
+    row[ARMS] += _two_arms(rng, (10, 0, 0, 20), (50, 10, 30, 70))
+    return row
 
 
 def sitting_down_low(actor: Actor, crouching: Array) -> Array:

@@ -194,6 +194,9 @@ class IncidentConfig(FromMapping):
     """A fifth of a second at 30 windows per second. Chosen on four hours of made poses and on short
     films of staged falls and of daily life, where few sure windows told falls from the rest better
     than many unsure ones; a site of yours will differ: try it on footage of your own."""
+    min_score: float = 0.3
+    """A window opens nothing whose track's box was found with a score below this: the tracker keeps
+    people by weak boxes too, but what a weak box shows may be half of one or nobody. 0: all do."""
     update_s: float = 1.0
     """Least stream time between two ``update`` events of one incident."""
     end_s: float = 1.0
@@ -201,6 +204,7 @@ class IncidentConfig(FromMapping):
 
     def __post_init__(self) -> None:
         check_count("incident", k=self.k, n=self.n)
+        check_fraction("incident", min_score=self.min_score)
         check(self.k <= self.n, "incident.k", f"at most n ({self.n})", self.k)
         check_seconds("incident", update_s=self.update_s, end_s=self.end_s)
         check(isinstance(self.actions, Mapping), "incident.actions", "a mapping", self.actions)

@@ -19,14 +19,15 @@ __all__ = ["Incidents"]
 # less. A tenth of a millisecond is far above that and far below any frame.
 _SLACK_S = 1e-4
 
-_NONE = -1.0  # a window that is not there: below every probability
+_NONE = -1.0  # a window that is not there or does not count: below every probability
 
 
 class Incidents:
     """Turns the probabilities of windows into incidents, one at a time per track and action.
 
     An incident opens (``new``) at the window with which at least k of the track's last n windows
-    reached ``enter``; it starts at the end of the first of these. While it is open, ``update``
+    reached ``enter`` with a box of ``min_score`` or more; it starts at the end of the first of
+    these. While it is open, ``update``
     comes at most every ``update_s``. It ends (``end``) when every window of the last ``end_s`` was
     below ``leave``, when its track or stream ended, or when the stream's clock went back. Windows
     before an end do not count for the next incident of that action.
@@ -78,8 +79,11 @@ class Incidents:
             slots = self._begin(windows)
             boxes = tracks.boxes_px[windows.row]
             watched = probabilities[:, self._columns]
+            sure = tracks.scores[windows.row] >= np.float32(self._config.min_score)
+            counted = np.where(sure[:, None], watched, np.float32(_NONE))
             for turn in _turns(slots):
-                found += self._take(turn, slots[turn], windows.end_s[turn], watched, boxes)
+                at, end_s = slots[turn], windows.end_s[turn]
+                found += self._take(turn, at, end_s, watched, counted, boxes)
         found.sort(key=lambda pair: pair[0])  # stable: turns are in time order
         events = [event for _, event in found]
         if len(tracks.ended_ids):
@@ -107,9 +111,11 @@ class Incidents:
         slots: NDArray[np.intp],
         end_s: NDArray[np.float64],
         watched: NDArray[np.float32],
+        counted: NDArray[np.float32],
         boxes: NDArray[np.float32],
     ) -> Iterator[tuple[int, Event]]:
         """Takes the windows ``turn``, one per track at most; ``slots`` and ``end_s`` are theirs.
+        ``counted`` is ``watched`` where a window may open an incident.
 
         Yields (window, event).
         """
@@ -118,7 +124,7 @@ class Incidents:
         if back.any():
             for i in np.flatnonzero(back):
                 yield from ((int(turn[i]), event) for event in self._end_all(slots[[i]]))
-        state.push(slots, end_s, watched[turn], boxes[turn])
+        state.push(slots, end_s, counted[turn], boxes[turn])
         ended, due, new = self._changes(slots, end_s, watched[turn])
         for i, a in np.argwhere(ended | due | new):
             kind: EventKind = "end" if ended[i, a] else "new" if new[i, a] else "update"
@@ -197,7 +203,7 @@ class _State:
         self.last_s = np.empty(0)  # end of the last window
         self.windows = np.empty(0, np.int64)  # so far; the next goes to windows % n
         self.times_s = np.empty((0, n))  # ends of the last n windows
-        self.history = np.empty((0, actions, n), np.float32)  # their probabilities
+        self.history = np.empty((0, actions, n), np.float32)  # their probabilities, if they count
         self.below_s = np.empty((0, actions))  # end of the first window below leave; NaN: none
         self.is_open = np.empty((0, actions), bool)
         self.start_s = np.empty((0, actions))

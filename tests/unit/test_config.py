@@ -88,6 +88,7 @@ def test_wrong_data_is_named(values: dict[str, Any], message: str) -> None:
         (WindowConfig, {"max_gap_s": 61}, "max_gap_s: expected 60 seconds or less, got 61"),
         (IncidentConfig, {"k": 7}, "incident.k: expected at most n .6., got 7"),
         (IncidentConfig, {"n": 0}, "incident.n"),
+        (IncidentConfig, {"min_score": 30}, "incident.min_score: expected"),
         (IncidentConfig, {"end_s": None}, "incident.end_s"),
         (IncidentConfig, {"actions": ["falling_down"]}, "incident.actions: expected a mapping"),
         (IncidentConfig, {"actions": {"x": (0.4, 0.4)}}, "'x'.: expected .enter, leave. with"),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -30,6 +30,7 @@ class Seen:
     track: int
     step: int | None
     p: tuple[float, ...] = ()
+    box_score: float = 1.0
 
     @property
     def box_px(self) -> tuple[float, float, float, float]:
@@ -53,8 +54,9 @@ class Model:
     said: Fraction = Fraction(0)
     best: float = 0
 
-    def take(self, now: Fraction, p: float) -> str | None:
-        self.windows.append((now, p))
+    def take(self, now: Fraction, p: float, box_score: float) -> str | None:
+        sure = np.float32(box_score) >= np.float32(self.config.min_score)
+        self.windows.append((now, p if sure else -1.0))
         self.below = None if p >= self.leave else now if self.below is None else self.below
         if self.start is not None:
             self.best = max(self.best, p)
@@ -99,7 +101,7 @@ class Reference:
         )
         for action, model in models.items():
             p = float(seen.p[CLASSES.index(action)])
-            kind = model.take(Fraction(seen.step, RATE), p)
+            kind = model.take(Fraction(seen.step, RATE), p, seen.box_score)
             if kind is not None:
                 events.append(self.event(kind, key, action))
         return events
@@ -142,7 +144,7 @@ def step_of(seen: list[Seen]) -> tuple[WindowBatch, np.ndarray, Tracks]:
     rows = len(windows)
     tracks = Tracks(
         boxes_px=np.array([s.box_px for s in windows], np.float32).reshape(-1, 4),
-        scores=np.ones(rows, np.float32),
+        scores=np.array([s.box_score for s in windows], np.float32),
         ids=ids,
         frame=np.arange(rows, dtype=np.int32),
         stream=stream,
@@ -179,7 +181,8 @@ def runs(draw: st.DrawFn) -> list[Seen]:
             jump = rng.random()
             step += stride + (40 if jump < 0.01 else 0) - (50 if jump > 0.99 else 0)
             level = np.clip(mean + rng.integers(-1, 2, len(CLASSES)), 0, len(LEVELS) - 1)
-            items.append(Seen(n % 2, 1 + n // 2, step, tuple(LEVELS[level].tolist())))
+            box_score = float(rng.choice((0.1, 0.3, 0.9), p=(0.1, 0.2, 0.7)))
+            items.append(Seen(n % 2, 1 + n // 2, step, tuple(LEVELS[level].tolist()), box_score))
         if rng.random() < 0.6:
             items.append(Seen(n % 2, 1 + n // 2, None))
         queues.append(items)
@@ -199,6 +202,7 @@ CONFIGS = st.builds(
     ),
     k=st.integers(1, 4),
     n=st.integers(4, 8),
+    min_score=st.sampled_from([0.0, 0.3, 0.9]),
     update_s=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
     end_s=st.sampled_from([0.0, 0.2, 0.5, 1.0]),
 )
@@ -257,6 +261,17 @@ def test_falling_then_lying_are_two_incidents() -> None:
         ("new", "lying_down", "0-1-2"),
         ("end", "falling_down", "0-1-1"),
     ]
+
+
+def test_weak_boxes_open_no_incident_and_end_none() -> None:
+    """0.3 is met exactly; a box that is weak later leaves an open incident as it is."""
+    run = steady("falling_down", 0.95, range(20))
+    weak, met = ([replace(seen, box_score=s) for seen in run] for s in (0.299, 0.3))
+    config = IncidentConfig(k=5, n=8, min_score=0.3, update_s=60.0)
+    assert run_step(Incidents(config, CLASSES), weak) == []
+    stage = Incidents(config, CLASSES)
+    late = [replace(seen, box_score=0.1) for seen in steady("falling_down", 0.95, range(20, 90))]
+    assert [(e.kind, round(e.time_s * RATE)) for e in run_step(stage, met + late)] == [("new", 4)]
 
 
 def test_quiet_windows_say_nothing() -> None:

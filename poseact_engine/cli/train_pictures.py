@@ -100,10 +100,12 @@ def made_config(
     size: str,
     people: int | None = None,
 ) -> MadeConfig | None:
-    """None for no scenes."""
+    """None for no scenes; ConfigError where something is asked of them all the same."""
     from poseact_engine.training.made_pictures import MadeConfig
 
     if scenes == 0:
+        if people is not None:
+            raise ConfigError("--people: expected --synthetic with it, got none")
         return None
     return MadeConfig(
         scenes=scenes, first_seed=first_seed, seconds=seconds, pictures=pictures,
@@ -179,14 +181,15 @@ def _make(config: MadeConfig, choice: DataChoice, console: Console, what: str) -
     from poseact_engine.training.made_pictures import made_pictures
     from poseact_engine.training.pictures import from_coco
 
-    with _bar(console) as bar:
+    with _bar(console) as bar, stop_on_signals(lambda: None) as stop:
         task = bar.add_task(f"drawing {what} scenes", total=config.scenes)
-        made = made_pictures(
-            config,
-            choice.cache,
-            workers=choice.workers,
-            on_scene=lambda n: bar.update(task, completed=n),
-        )
+
+        def on_scene(done: int) -> None:
+            bar.update(task, completed=done)
+            if stop.code is not None:
+                raise typer.Exit(stop.code)
+
+        made = made_pictures(config, choice.cache, workers=choice.workers, on_scene=on_scene)
     return from_coco(read_coco(made.truth), made.images)
 
 

@@ -137,5 +137,5 @@ def _steps() -> Iterator[str]:
     yield "the bundled action network takes the joints of any of them.</p>"
     yield f"<pre>{html.escape(NEXT_STEPS)}</pre>"
     yield "<p>Beside this page lie <code>results.jsonl</code> (every person in every frame) and "
-    yield "<code>events.jsonl</code> (the incidents). Five of six windows in a row must agree "
-    yield "before something is reported, so a sixth of a second or more passes.</p>"
+    yield "<code>events.jsonl</code> (the incidents). Five of the last six windows must agree "
+    yield "before something is reported, so an eighth of a second or more passes.</p>"

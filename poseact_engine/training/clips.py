@@ -39,7 +39,7 @@ class Clip:
     name: str
     """Below the folder, without its ending: ``falling_down/C01_P07``."""
     label: int
-    """Index into CLASSES, UNKNOWN or HARMLESS."""
+    """Index into CLASSES, UNKNOWN, HARMLESS or NO_FALL."""
     clip: str
     """The take: the same for all its cameras."""
     camera: str | None

@@ -11,8 +11,12 @@ import hashlib
 import json
 import multiprocessing
 import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -97,10 +101,12 @@ def made_pictures(
     workers: int = 0,
     on_scene: Callable[[int], None] = lambda _: None,
 ) -> MadePictures:
-    """Draws what is not yet in ``cache``; SinkError where it cannot be written.
+    """Draws what is not yet in ``cache``; SinkError where it cannot be written, PoseActError where
+    a drawing process dies.
 
     ``workers`` processes draw (0: this one), which changes nothing in the result. ``on_scene`` is
-    told the scenes done so far. A folder is there whole or not at all.
+    told the scenes done so far; what it raises ends the drawing. A folder is there whole or not at
+    all.
     """
     folder = cache / f"scenes-{config.first_seed}-{config.scenes}-{_key(config)}"
     found = MadePictures(truth=folder / TRUTH, images=folder / IMAGES)
@@ -128,25 +134,40 @@ def _draw(config: MadeConfig, folder: Path, workers: int, on_scene: Callable[[in
     images = folder / IMAGES
     images.mkdir()
     truth = CocoTruth()
-    for done, (seed, truths) in enumerate(_drawn(config, images, workers), start=1):
-        for frame in truths:
-            truth.add(_name(seed, frame.index), config.size, frame, scene=scene_name(seed))
-        on_scene(done)
+    with closing(_drawn(config, images, workers)) as drawn:
+        for done, (seed, truths) in enumerate(drawn, start=1):
+            for frame in truths:
+                truth.add(_name(seed, frame.index), config.size, frame, scene=scene_name(seed))
+            on_scene(done)
     data = json.dumps(truth.content(), separators=(",", ":"), allow_nan=False)
     (folder / TRUTH).write_text(data, encoding="utf-8")
 
 
 def _drawn(
     config: MadeConfig, images: Path, workers: int
-) -> Iterator[tuple[int, list[FrameTruth]]]:
+) -> Generator[tuple[int, list[FrameTruth]]]:
     """Seeds and the truths of their pictures, in order, as they are written."""
     draw = partial(_draw_scene, config, images)
     if workers == 0:
         yield from zip(config.seeds, map(draw, config.seeds), strict=True)
         return
-    # Forking a program that has threads, torch's or OpenCV's, may hang.
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from zip(config.seeds, pool.imap(draw, config.seeds), strict=True)
+    pool = ProcessPoolExecutor(
+        min(workers, config.scenes),
+        # Forking a program that has threads, torch's or OpenCV's, may hang.
+        mp_context=multiprocessing.get_context("spawn"),
+        # A terminal's Ctrl-C reaches them too; whoever started them ends them.
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        yield from zip(config.seeds, pool.map(draw, config.seeds), strict=True)
+    except BrokenProcessPool as error:
+        raise PoseActError(
+            f"made scenes: one of {workers} drawing processes died, perhaps for lack of memory;"
+            " try fewer workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _draw_scene(config: MadeConfig, images: Path, seed: int) -> list[FrameTruth]:

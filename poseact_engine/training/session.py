@@ -24,6 +24,8 @@ VERSION = 1
 SUFFIX = ".resume"
 UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
 """What torch raises for files that are not its own."""
+_NOTHING: Any = object()
+"""In the place of an option that one side does not know."""
 
 
 class Part(Protocol):
@@ -132,8 +134,12 @@ def _check_options(path: Path, saved: Mapping[str, Any], wanted: Mapping[str, An
         name, was, now = found
         raise SourceError(
             f"{path}: expected to go on with the options that it began with, got another"
-            f" {name}: {now!r:.80} instead of {was!r:.80}"
+            f" {name}: {_shown(now)} instead of {_shown(was)}"
         )
+
+
+def _shown(value: Any) -> str:
+    return "nothing (of another version)" if value is _NOTHING else f"{value!r:.80}"
 
 
 def _difference(name: str, saved: Any, wanted: Any) -> tuple[str, Any, Any] | None:
@@ -142,7 +148,7 @@ def _difference(name: str, saved: Any, wanted: Any) -> tuple[str, Any, Any] | No
         return None if saved == wanted else (name, saved, wanted)
     for key in sorted({*saved, *wanted}):
         inner = f"{name}.{key}" if name else str(key)
-        found = _difference(inner, saved.get(key), wanted.get(key))
+        found = _difference(inner, saved.get(key, _NOTHING), wanted.get(key, _NOTHING))
         if found is not None:
             return found
     return None

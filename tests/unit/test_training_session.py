@@ -243,6 +243,9 @@ def test_a_state_is_only_gone_on_with_under_the_same_options(tmp_path: Path) -> 
     assert path.name == "m.pt.resume"
     layer = nn.Linear(1, 1)
     save_state(path, options={"seed": 0, "lr": 1.0}, values={}, parts={"net": layer})
+    newer = {"seed": 0, "lr": 1.0, "augment": {"cover": 0.1}}
+    with pytest.raises(SourceError, match=r"augment: .* instead of nothing \(of another version\)"):
+        load_state(path, options=newer, parts={"net": layer})
     with pytest.raises(SourceError, match=r"got another lr: 2\.0 instead of 1\.0"):
         load_state(path, options={"seed": 0, "lr": 2.0}, parts={"net": layer})
     with pytest.raises(SourceError, match="another's"):

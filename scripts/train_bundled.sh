@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/train_bundled.sh DIR
 # Makes the models that come with the package: draws the made world into DIR, trains there and writes
-# poseact_engine/bundled/*.onnx. On cores with AVX-512 BF16 detector and pose take about five hours of one core,
-# the action model half an hour beside them; a run that was broken off goes on with the same command.
+# poseact_engine/bundled/*.onnx. On cores with AVX-512 BF16 detector and pose take about six hours of one core,
+# the action model an hour beside them; a run that was broken off goes on with the same command.
 source "$(dirname "$0")/common.sh"
 [ $# = 1 ] || stop "usage: scripts/train_bundled.sh DIR"
 mkdir -p "$1"
@@ -15,10 +15,11 @@ cd "$DIR"
 LICENCE=Apache-2.0
 COMMON=(--pictures 6 --synthetic-validation 40 --cache made-scenes --precision bf16 --threads 1 --licence "$LICENCE")
 # First scenes as they are measured, then more of the crowded ones, changed less. A detector that saw crowds last finds
-# people where there are none; a few pictures of scenes as they are measured mend that.
+# people where there are none; pictures of scenes as they are measured mend that: first alone, then beside the crowds.
 FIRST=(--synthetic 1400 --validate-every 2 --seed 0 --epochs 10 "${COMMON[@]}")
 THEN=(--synthetic 2200 --people 4 --lr 1.5e-3 --seed 1 "${COMMON[@]}")
 LAST=(--synthetic 750 --first-seed 3000 --lr 5e-4 --average 0.99 --seed 2 --epochs 2 --validate-every 2 "${COMMON[@]}")
+BOTH=(--synthetic 750 --first-seed 3000 --lr 1.2e-3 --seed 3 "${COMMON[@]}")
 
 # What was broken off goes on; what is whole is kept.
 train() { # KIND NAME OPTION...
@@ -33,10 +34,18 @@ poses() { # NAME HOURS SEED NOISE
   [ -e "$1" ] || poseact synth --sequences "$2" --first-seed "$3" --noise "$4" -o "$1"
 }
 
+crowds() { # sets CROWDS: options for the pictures that THEN drew
+  local found=(made-scenes/scenes-0-2200-*/person_keypoints.json)
+  [ ${#found[@]} = 1 ] && [ -e "${found[0]}" ] || stop "$PWD/made-scenes: expected one folder scenes-0-2200-*"
+  CROWDS=(--data "${found[0]}" --images "${found[0]%/*}/images")
+}
+
 detector() {
   train detector detector-1 "${FIRST[@]}" --size 256x416 --depth 0.33 --width 0.125
   train detector detector-2 "${THEN[@]}" --size 256x416 --init detector-1.pt --zoom 1.25 --epochs 12 --validate-every 3
-  train detector detector "${LAST[@]}" --size 256x416 --init detector-2.pt --zoom 1.25
+  train detector detector-3 "${LAST[@]}" --size 256x416 --init detector-2.pt --zoom 1.25
+  crowds
+  train detector detector "${BOTH[@]}" "${CROWDS[@]}" --size 256x416 --init detector-3.pt --zoom 1.25 --epochs 8 --validate-every 2
 }
 
 pose() {
@@ -47,13 +56,15 @@ pose() {
 }
 
 action() {
+  local learn=(--validation-data poses-held.npz --every 3 --epoch-windows 16384 --batch-size 256 --least-fall 0.15
+    --no-fall-share 1 --threads 1)
   poses poses-1.npz 6 1 1
   poses poses-2.npz 4 2 0.6
   poses poses-3.npz 2 3 0.3
+  poses poses-4.npz 6 4 0.8
   poses poses-held.npz 1 900000 1
-  # Without the windows of no fall: with them made people give a tenth of the false falls, but more real falls are missed.
-  train action action poses-1.npz poses-2.npz poses-3.npz --validation-data poses-held.npz --every 3 \
-    --epochs 100 --epoch-windows 16384 --batch-size 256 --least-fall 0.15 --no-fall-share 0 --threads 1 --seed 0
+  train action action-1 poses-1.npz poses-2.npz poses-3.npz --epochs 160 --seed 0 "${learn[@]}"
+  train action action poses-1.npz poses-2.npz poses-3.npz poses-4.npz --init action-1.pt --epochs 120 --seed 1 "${learn[@]}"
 }
 
 export_all() {

@@ -70,7 +70,7 @@ def test_a_pose_network_learns_from_halves_and_covers_that_were_asked_for(tmp_pa
 
 def test_an_action_network_learns_with_the_shares_that_were_asked_for(tmp_path: Path) -> None:
     write_sequences(tmp_path / "a.npz", takes=3, seconds=0.8)
-    words = ["action", tmp_path / "a.npz", "--epochs", "1", "--epoch-windows", "64"]
+    words = ["action", str(tmp_path / "a.npz"), "--epochs", "1", "--epoch-windows", "64"]
     train(
         *words, "--hidden", "8", "--layers", "1", "--threads", "1", "--swing-arm", "0.125",
         "--no-fall-share", "0.25", "-o", tmp_path / "a.pt",
@@ -80,7 +80,7 @@ def test_an_action_network_learns_with_the_shares_that_were_asked_for(tmp_path: 
     assert loop["augment"]["swing_arm"] == 0.125
 
 
-def test_people_are_asked_for_in_made_scenes_alone(tmp_path: Path) -> None:
+def test_people_are_asked_for_in_made_scenes_alone() -> None:
     with pytest.raises(ConfigError, match="--people: expected --synthetic with it, got none"):
         train(*DETECTOR, "--data", "a.json", "--images", "a", "--people", "2", "-o", "x.pt")
 

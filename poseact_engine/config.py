@@ -194,9 +194,9 @@ class IncidentConfig(FromMapping):
     """A fifth of a second at 30 windows per second. Chosen on four hours of made poses and on short
     films of staged falls and of daily life, where few sure windows told falls from the rest better
     than many unsure ones; a site of yours will differ: try it on footage of your own."""
-    min_score: float = 0.3
-    """A window opens nothing whose track's box was found with a score below this: the tracker keeps
-    people by weak boxes too, but what a weak box shows may be half of one or nobody. 0: all do."""
+    min_score: float = 0.25
+    """Least mean score of the boxes of the n windows. The tracker keeps people by weak boxes too,
+    but what a row of weak boxes shows may be half of somebody or nobody. 0: any boxes will do."""
     update_s: float = 1.0
     """Least stream time between two ``update`` events of one incident."""
     end_s: float = 1.0

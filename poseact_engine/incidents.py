@@ -19,15 +19,15 @@ __all__ = ["Incidents"]
 # less. A tenth of a millisecond is far above that and far below any frame.
 _SLACK_S = 1e-4
 
-_NONE = -1.0  # a window that is not there or does not count: below every probability
+_NONE = -1.0  # a window that is not there: below every probability
 
 
 class Incidents:
     """Turns the probabilities of windows into incidents, one at a time per track and action.
 
     An incident opens (``new``) at the window with which at least k of the track's last n windows
-    reached ``enter`` with a box of ``min_score`` or more; it starts at the end of the first of
-    these. While it is open, ``update``
+    reached ``enter``, if the boxes of these n have a mean score of ``min_score`` or more; it starts
+    at the end of the first of the k. While it is open, ``update``
     comes at most every ``update_s``. It ends (``end``) when every window of the last ``end_s`` was
     below ``leave``, when its track or stream ended, or when the stream's clock went back. Windows
     before an end do not count for the next incident of that action.
@@ -79,11 +79,10 @@ class Incidents:
             slots = self._begin(windows)
             boxes = tracks.boxes_px[windows.row]
             watched = probabilities[:, self._columns]
-            sure = tracks.scores[windows.row] >= np.float32(self._config.min_score)
-            counted = np.where(sure[:, None], watched, np.float32(_NONE))
+            scores = tracks.scores[windows.row]
             for turn in _turns(slots):
-                at, end_s = slots[turn], windows.end_s[turn]
-                found += self._take(turn, at, end_s, watched, counted, boxes)
+                at = slots[turn]
+                found += self._take(turn, at, windows.end_s[turn], watched, boxes, scores)
         found.sort(key=lambda pair: pair[0])  # stable: turns are in time order
         events = [event for _, event in found]
         if len(tracks.ended_ids):
@@ -111,11 +110,10 @@ class Incidents:
         slots: NDArray[np.intp],
         end_s: NDArray[np.float64],
         watched: NDArray[np.float32],
-        counted: NDArray[np.float32],
         boxes: NDArray[np.float32],
+        scores: NDArray[np.float32],
     ) -> Iterator[tuple[int, Event]]:
         """Takes the windows ``turn``, one per track at most; ``slots`` and ``end_s`` are theirs.
-        ``counted`` is ``watched`` where a window may open an incident.
 
         Yields (window, event).
         """
@@ -124,7 +122,7 @@ class Incidents:
         if back.any():
             for i in np.flatnonzero(back):
                 yield from ((int(turn[i]), event) for event in self._end_all(slots[[i]]))
-        state.push(slots, end_s, counted[turn], boxes[turn])
+        state.push(slots, end_s, watched[turn], boxes[turn], scores[turn])
         ended, due, new = self._changes(slots, end_s, watched[turn])
         for i, a in np.argwhere(ended | due | new):
             kind: EventKind = "end" if ended[i, a] else "new" if new[i, a] else "update"
@@ -144,7 +142,8 @@ class Incidents:
         ended = is_open & below & (now - since >= config.end_s - _SLACK_S)
         waited = now - state.updated_s[slots] >= config.update_s - _SLACK_S
         hits = (state.history[slots] >= self._enter[:, None]).sum(axis=2)
-        return ended, is_open & ~ended & waited, ~is_open & (hits >= config.k)
+        sure = state.mean_score(slots) >= config.min_score
+        return ended, is_open & ~ended & waited, ~is_open & (hits >= config.k) & sure[:, None]
 
     def _change(self, kind: EventKind, slot: int, a: int) -> Event:
         state = self._state
@@ -203,7 +202,8 @@ class _State:
         self.last_s = np.empty(0)  # end of the last window
         self.windows = np.empty(0, np.int64)  # so far; the next goes to windows % n
         self.times_s = np.empty((0, n))  # ends of the last n windows
-        self.history = np.empty((0, actions, n), np.float32)  # their probabilities, if they count
+        self.history = np.empty((0, actions, n), np.float32)  # their probabilities
+        self.scores = np.empty((0, n))  # of their boxes; NaN: no window
         self.below_s = np.empty((0, actions))  # end of the first window below leave; NaN: none
         self.is_open = np.empty((0, actions), bool)
         self.start_s = np.empty((0, actions))
@@ -225,6 +225,7 @@ class _State:
         self.last_s[slots] = -np.inf
         self.windows[slots] = 0
         self.history[slots] = _NONE
+        self.scores[slots] = np.nan
         self.below_s[slots] = np.nan
         self.is_open[slots] = False
 
@@ -234,13 +235,20 @@ class _State:
         end_s: NDArray[np.float64],
         p: NDArray[np.float32],
         boxes_px: NDArray[np.float32],
+        scores: NDArray[np.float32],
     ) -> None:
         at = self.windows[slots] % self.times_s.shape[1]
         self.times_s[slots, at] = end_s
         self.history[slots, :, at] = p
+        self.scores[slots, at] = scores
         self.windows[slots] += 1
         self.last_s[slots] = end_s
         self.boxes_px[slots] = boxes_px
+
+    def mean_score(self, slots: NDArray[np.intp]) -> NDArray[np.float64]:
+        """float64 ``[R]``: of the boxes of the last n windows, or of those that were so far."""
+        # Scores are float32: the mean of boxes of 0.3 each must reach a threshold of 0.3.
+        return np.asarray(np.nanmean(self.scores[slots], axis=1).round(6), np.float64)
 
 
 def _turns(slots: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:

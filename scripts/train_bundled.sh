@@ -3,7 +3,7 @@
 # usage: scripts/train_bundled.sh DIR
 # Makes the models that come with the package: draws the made world into DIR, trains there and writes
 # poseact_engine/bundled/*.onnx. On cores with AVX-512 BF16 detector and pose take about six hours of one core,
-# the action model an hour beside them; a run that was broken off goes on with the same command.
+# the action model an hour and a half beside them; a run that was broken off goes on with the same command.
 source "$(dirname "$0")/common.sh"
 [ $# = 1 ] || stop "usage: scripts/train_bundled.sh DIR"
 mkdir -p "$1"
@@ -62,9 +62,12 @@ action() {
   poses poses-2.npz 4 2 0.6
   poses poses-3.npz 2 3 0.3
   poses poses-4.npz 6 4 0.8
+  poses poses-5.npz 6 5 1
   poses poses-held.npz 1 900000 1
-  train action action-1 poses-1.npz poses-2.npz poses-3.npz --epochs 160 --seed 0 "${learn[@]}"
-  train action action poses-1.npz poses-2.npz poses-3.npz poses-4.npz --init action-1.pt --epochs 120 --seed 1 "${learn[@]}"
+  train action action-1 poses-[123].npz --epochs 160 --seed 0 "${learn[@]}"
+  train action action-2 poses-[1234].npz --init action-1.pt --epochs 120 --seed 1 "${learn[@]}"
+  train action action-3 poses-[12345].npz --init action-2.pt --epochs 200 --seed 2 "${learn[@]}"
+  train action action poses-[12345].npz --init action-3.pt --epochs 220 --seed 3 "${learn[@]}"
 }
 
 export_all() {

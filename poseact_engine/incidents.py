@@ -82,7 +82,8 @@ class Incidents:
             scores = tracks.scores[windows.row]
             for turn in _turns(slots):
                 at = slots[turn]
-                found += self._take(turn, at, windows.end_s[turn], watched, boxes, scores)
+                end_s = windows.end_s[turn]
+                found += self._take(turn, at, end_s, watched=watched, boxes=boxes, scores=scores)
         found.sort(key=lambda pair: pair[0])  # stable: turns are in time order
         events = [event for _, event in found]
         if len(tracks.ended_ids):
@@ -109,6 +110,7 @@ class Incidents:
         turn: NDArray[np.intp],
         slots: NDArray[np.intp],
         end_s: NDArray[np.float64],
+        *,
         watched: NDArray[np.float32],
         boxes: NDArray[np.float32],
         scores: NDArray[np.float32],

@@ -16,26 +16,10 @@ from hypothesis import strategies as st
 from poseact_engine.config import IncidentConfig
 from poseact_engine.errors import ConfigError, ShapeError
 from poseact_engine.incidents import Incidents
-from poseact_engine.types import Event, Tracks, WindowBatch
+from poseact_engine.types import Event
+from tests.incident_runs import CLASSES, RATE, Seen, run_step, steady, step_of
 
-CLASSES = ("walking", "falling_down", "lying_down")
-RATE = 30
 LEVELS = np.array([0, 0.3, 0.4, 0.5, 0.6, 0.7, 1], np.float32)  # thresholds are met exactly
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One window of one track, or (step None) the end of the track."""
-
-    stream: int
-    track: int
-    step: int | None
-    p: tuple[float, ...] = ()
-    box_score: float = 1.0
-
-    @property
-    def box_px(self) -> tuple[float, float, float, float]:
-        return (self.step or 0, self.stream, self.track, 1.0)
 
 
 def exact(seconds: float) -> Fraction:
@@ -140,38 +124,6 @@ class Reference:
         return event
 
 
-def step_of(seen: list[Seen]) -> tuple[WindowBatch, np.ndarray, Tracks]:
-    """One step: its windows in order, each of a row of its own, then the tracks that ended."""
-    windows = [s for s in seen if s.step is not None]
-    ended = [s for s in seen if s.step is None]
-    stream = np.array([s.stream for s in windows], np.int32)
-    ids = np.array([s.track for s in windows], np.int64)
-    rows = len(windows)
-    tracks = Tracks(
-        boxes_px=np.array([s.box_px for s in windows], np.float32).reshape(-1, 4),
-        scores=np.array([s.box_score for s in windows], np.float32),
-        ids=ids,
-        frame=np.arange(rows, dtype=np.int32),
-        stream=stream,
-        observed=np.ones(rows, bool),
-        ended_stream=np.array([s.stream for s in ended], np.int32),
-        ended_ids=np.array([s.track for s in ended], np.int64),
-    )
-    batch = WindowBatch(
-        poses_px=np.zeros((rows, 1, 1, 3), np.float32),
-        row=np.arange(rows, dtype=np.int32),
-        stream=stream,
-        ids=ids,
-        end_s=np.array([s.step or 0 for s in windows]) / RATE,
-    )
-    return batch, np.array([s.p for s in windows], np.float32).reshape(-1, len(CLASSES)), tracks
-
-
-def run_step(stage: Incidents, seen: list[Seen]) -> list[Event]:
-    windows, probabilities, tracks = step_of(seen)
-    return stage(windows, probabilities, tracks)
-
-
 @st.composite
 def runs(draw: st.DrawFn) -> list[Seen]:
     """Windows of up to six tracks, in phases that stay above or below; tracks end, clocks jump."""
@@ -237,11 +189,6 @@ def test_batching_changes_nothing(run: list[Seen], config: IncidentConfig, cuts:
     got = [event for a, b in pairwise(edges) for event in run_step(batched, run[a:b])]
     assert got == expected
     assert batched.close() == single.close()
-
-
-def steady(action: str, p: float, steps: range, *, stream: int = 0, track: int = 1) -> list[Seen]:
-    values = tuple(p if c == action else 0.0 for c in CLASSES)
-    return [Seen(stream, track, step, values) for step in steps]
 
 
 def test_life_of_an_incident() -> None:

@@ -58,7 +58,8 @@ def _perform(
 ) -> None:
     """From standing through ``down``, stay there, and ``back`` the same way."""
     rng, base = actor.rng, actor.settled()
-    legs_s = [rng.uniform(*pace_s) / len(down) for _ in range((2 if back else 1) * len(down))]
+    up = [*down[-2::-1], base] if back else []
+    legs_s = [rng.uniform(*pace_s) / len(down) for _ in range(len(down) + len(up))]
     stay_s = max(0.2, seconds - sum(legs_s))
     times, rows = [0.0], [base]
     for row, step in zip(down, legs_s, strict=False):
@@ -68,7 +69,7 @@ def _perform(
     while times[-1] < leave - 0.1:
         times.append(min(times[-1] + rng.uniform(0.5, 1.8), leave))
         rows.append(_busy(actor, down[-1]))
-    for row, step in zip([*down[-2::-1], base], legs_s[len(down) :], strict=False):
+    for row, step in zip(up, legs_s[len(down) :], strict=True):
         times.append(times[-1] + step)
         rows.append(row)
     actor.add(keyframes(np.array(times), np.stack(rows), samples(times[-1])), HARMLESS)

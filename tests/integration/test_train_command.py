@@ -16,12 +16,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from poseact_engine.errors import PoseActError
 from poseact_engine.manifest import DetectorManifest, PoseManifest
 from poseact_engine.manifest_io import read_manifest
 from tests.coco_files import person, write_truth
+from tests.commands import succeed
 
 pytestmark = pytest.mark.needs_torch
 if importlib.util.find_spec("torch"):
@@ -83,18 +83,11 @@ def data_of(world: Path) -> list[str]:
 
 
 def train(*words: str | Path) -> str:
-    done = CliRunner().invoke(train_app, [str(w) for w in words])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output
+    return succeed(train_app, *words)
 
 
 def export(*words: str | Path) -> None:
-    done = CliRunner().invoke(export_app, [str(w) for w in words])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
+    succeed(export_app, *words)
 
 
 def test_a_trained_pose_model_is_exported_without_further_options(

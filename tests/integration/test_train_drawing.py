@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from poseact_engine.errors import ConfigError, PoseActError
+from tests.commands import succeed
 from tests.poses import write_sequences
 
 pytestmark = pytest.mark.needs_torch
@@ -37,10 +37,7 @@ POSE = ["pose", "--size", "64x64", "--width", "4", "--stem", "8", "--modules", "
 
 
 def train(*words: str | Path) -> None:
-    done = CliRunner().invoke(train_app, [str(w) for w in words])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
+    succeed(train_app, *words)
 
 
 def learnt(path: Path) -> dict[str, Any]:

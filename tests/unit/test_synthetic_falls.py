@@ -25,7 +25,8 @@ LOWS = ("sitting", "kneeling", "crouching", "bending")
 STAGED = [(before, seed) for before in ("standing", "walking", *LOWS) for seed in range(6)]
 
 
-def made_fall(before: str, seed: int, *, staged: bool) -> Take:
+@cache
+def fall_of(before: str, seed: int, *, staged: bool = False) -> Take:
     """At once; or in two stages: first down to the knees, or from where one is low already."""
     rng = np.random.default_rng([seed, (*BEFORE, *LOWS).index(before)])
     plan = Plan.from_names([before, "falling_down"])
@@ -35,19 +36,16 @@ def made_fall(before: str, seed: int, *, staged: bool) -> Take:
         return make_take(rng, seconds=7.0 if staged else 6.0, area=AREA, plan=plan)
 
 
-@cache
-def fall_of(before: str, seed: int) -> Take:
-    return made_fall(before, seed, staged=False)
-
-
-@cache
-def staged_fall_of(before: str, seed: int) -> Take:
-    return made_fall(before, seed, staged=True)
-
-
 def span(take: Take) -> tuple[int, int]:
     (fall,) = take.falls
     return round(fall.start_s * RATE_HZ), round(fall.end_s * RATE_HZ)
+
+
+def assert_falls_and_lies(take: Take) -> None:
+    """As labelled: from the start of the fall to the end of the take."""
+    start, end = span(take)
+    assert (take.actions[start : end + 1] == FALLING).all()
+    assert (take.actions[end + 1 :] == LYING).all()
 
 
 def heights(take: Take, joint: int) -> Array:
@@ -59,8 +57,7 @@ def test_labels_of_a_fall_come_in_order(before: str, seed: int) -> None:
     take = fall_of(before, seed)
     start, end = span(take)
     assert 0.45 <= (end - start) / RATE_HZ <= 1.6
-    assert (take.actions[start : end + 1] == FALLING).all()
-    assert (take.actions[end + 1 :] == LYING).all()
+    assert_falls_and_lies(take)
     assert set(take.actions[:start]) <= {ACTIONS.index(before), NO_FALL}
 
 
@@ -107,11 +104,10 @@ def test_who_has_fallen_lies(before: str, seed: int) -> None:
 
 @pytest.mark.parametrize(("before", "seed"), STAGED)
 def test_a_fall_in_stages_ends_as_others_do(before: str, seed: int) -> None:
-    take = staged_fall_of(before, seed)
+    take = fall_of(before, seed, staged=True)
     start, end = span(take)
     assert 0.6 <= (end - start) / RATE_HZ <= 2.2
-    assert (take.actions[start : end + 1] == FALLING).all()
-    assert (take.actions[end + 1 :] == LYING).all()
+    assert_falls_and_lies(take)
     head, pelvis = heights(take, NOSE), heights(take, PELVIS)
     assert head[end] < 0.3 * take.body.height_m
     assert pelvis[end] < 0.3
@@ -122,7 +118,7 @@ def test_a_fall_in_stages_ends_as_others_do(before: str, seed: int) -> None:
 
 @pytest.mark.parametrize(("before", "seed"), [case for case in STAGED if case[0] not in LOWS])
 def test_knees_that_give_way_come_before_the_fall_over(before: str, seed: int) -> None:
-    take = staged_fall_of(before, seed)
+    take = fall_of(before, seed, staged=True)
     start, end = span(take)
     head, pelvis = heights(take, NOSE), heights(take, PELVIS)
     sunk = start + int(np.argmax(pelvis[start : end + 1] < 0.7 * pelvis[start]))
@@ -134,7 +130,7 @@ def test_knees_that_give_way_come_before_the_fall_over(before: str, seed: int) -
 
 @pytest.mark.parametrize(("before", "seed"), [case for case in STAGED if case[0] in LOWS])
 def test_who_is_low_falls_from_there(before: str, seed: int) -> None:
-    take = staged_fall_of(before, seed)
+    take = fall_of(before, seed, staged=True)
     start, _ = span(take)
     assert (take.actions[start - RATE_HZ // 3 : start] == HARMLESS).all()
     assert heights(take, NOSE)[start] < 0.88 * heights(take, NOSE)[: RATE_HZ // 2].max()

@@ -62,6 +62,11 @@ def smoothstep(u: Array) -> Array:
     return u * u * u * (u * (6.0 * u - 15.0) + 10.0)
 
 
+def step_ahead(row: Array, metres: float) -> Array:
+    """A way ``[2]`` on the ground, where the row faces."""
+    return metres * np.array([np.cos(row[YAW]), np.sin(row[YAW])])
+
+
 def hold(row: Array, count: int) -> Array:
     """The row, again and again: ``[count, WIDTH]``."""
     return np.repeat(row[None], count, axis=0)

@@ -32,6 +32,7 @@ from poseact_engine.synthetic.motion.controls import (
     keyframes,
     samples,
     smoothstep,
+    step_ahead,
 )
 from poseact_engine.synthetic.motion.lying import Rest, lying_row
 from poseact_engine.synthetic.motion.postures import crouched, kneeling
@@ -91,8 +92,6 @@ STIFF_S = 0.82
 PUSHES_MPS = (0.9, 1.6)
 SETTLE_S = (0.12, 0.20)
 """From the ground to rest; what still moves then is the lying body."""
-
-
 GIVES_WAY = 0.3
 """Chance that whoever falls with empty hands sinks first and tips over from there."""
 ON_KNEES = 0.6
@@ -128,15 +127,20 @@ def _draw_kind(rng: np.random.Generator, names: Sequence[str]) -> _Kind:
     return KINDS[names[rng.choice(len(names), p=chances / chances.sum())]]
 
 
+def _upright(actor: Actor) -> Array:
+    """The row of somebody at ease with the pelvis where it is now, also in the middle of a step."""
+    row = actor.settled()
+    row[ROOT] = actor.row[ROOT]
+    return row
+
+
 def _sink(actor: Actor) -> bool:
     """The knees give way, and the trunk folds; whether there is room for it."""
-    rng, origin = actor.rng, actor.settled()
-    origin[ROOT] = actor.row[ROOT]
+    rng, origin = actor.rng, _upright(actor)
     down_s = rng.uniform(*SINKS_S)
     if rng.random() < ON_KNEES:
         end = kneeling(actor, origin, [0, 1])
-        ahead = np.array([np.cos(origin[YAW]), np.sin(origin[YAW])])
-        end[ROOT][:2] += rng.uniform(0.3, 0.45) * actor.build.leg * ahead
+        end[ROOT][:2] += step_ahead(origin, rng.uniform(0.3, 0.45) * actor.build.leg)
     else:
         end = crouched(actor, origin)
     if not actor.area.contains(end[ROOT][:2], 0.3):
@@ -169,8 +173,7 @@ def _let_go(actor: Actor, rows: Array, start: int) -> None:
 def _tip(
     actor: Actor, kind: _Kind, count: int, down_s: float, buckle: float, *, low: bool
 ) -> Array:
-    rng, origin = actor.rng, actor.row.copy() if low else actor.settled()
-    origin[ROOT] = actor.row[ROOT]
+    rng, origin = actor.rng, actor.row.copy() if low else _upright(actor)
     azimuth, travel = _direction(actor, kind)
     rest: Rest = ("supine", "prone", "side")[rng.choice(3, p=kind.rests)]
     end = lying_row(actor, origin, azimuth, rest)

@@ -14,6 +14,7 @@ from poseact_engine.synthetic.motion.controls import (
     YAW,
     keyframes,
     samples,
+    step_ahead,
 )
 from poseact_engine.synthetic.motion.lying import RESTS, Rest, lying_row
 from poseact_engine.synthetic.motion.postures import crouched, on_all_fours, sitting_down_low
@@ -45,8 +46,7 @@ def rise(actor: Actor) -> None:
     lying = refaced(row, head_ahead=prone)
     base = actor.upright(row[ROOT][:2], lying[YAW])
     shift = (0.20 if prone else -0.30) * actor.build.leg
-    ahead = np.array([np.cos(lying[YAW]), np.sin(lying[YAW])])
-    base[ROOT][:2] -= shift * ahead
+    base[ROOT][:2] -= step_ahead(lying, shift)
     base[ROOT][:2] = actor.area.clip(base[ROOT][:2], 0.1)
     base = actor.upright(base[ROOT][:2], lying[YAW])
     crouching = crouched(actor, base)

@@ -21,6 +21,7 @@ from poseact_engine.synthetic.motion.controls import (
     YAW,
     keyframes,
     samples,
+    step_ahead,
 )
 from poseact_engine.synthetic.motion.lifting import bent
 from poseact_engine.synthetic.motion.loads import still
@@ -28,11 +29,6 @@ from poseact_engine.synthetic.rig import HARMLESS
 
 Array = NDArray[np.float64]
 Angles = tuple[float, float, float, float]
-
-
-def _ahead(row: Array, metres: float) -> Array:
-    """A step of the facing, level."""
-    return metres * np.array([np.cos(row[YAW]), np.sin(row[YAW])])
 
 
 def _two_arms(rng: np.random.Generator, low: Angles, high: Angles) -> Array:
@@ -79,7 +75,7 @@ def sit(actor: Actor, seconds: float, *, back: bool = True) -> None:
     """Down on a stool that stands behind, and up again."""
     rng, build, base = actor.rng, actor.build, actor.settled()
     sitting = base.copy()
-    sitting[ROOT][:2] -= _ahead(base, rng.uniform(0.80, 0.98) * build.thigh)
+    sitting[ROOT][:2] -= step_ahead(base, rng.uniform(0.80, 0.98) * build.thigh)
     if not actor.area.contains(sitting[ROOT][:2]):
         crouch(actor, seconds, back=back)
         return
@@ -103,7 +99,7 @@ def crouched(actor: Actor, base: Array) -> Array:
     rng = actor.rng
     row: Array = bent(actor, base, np.array([rng.uniform(0.9, 1.05)]), 1.0)[0]
     row[ROOT.start + 2] = rng.uniform(0.40, 0.52) * actor.build.leg
-    row[ROOT][:2] += _ahead(base, 0.05)
+    row[ROOT][:2] += step_ahead(base, 0.05)
     row[[FEET.start + 4, FEET.start + 9]] = np.radians(rng.uniform(18.0, 34.0))
     row[ARMS] += _two_arms(rng, (-25, 0, 0, 5), (15, 15, 30, 60))
     return row
@@ -146,7 +142,7 @@ def kneeling(actor: Actor, base: Array, knees: list[int]) -> Array:
         row[PLANT.start + leg] = 0.0
     for leg in {0, 1} - set(knees):
         place = FEET.start + 5 * leg
-        row[place : place + 2] += _ahead(base, rng.uniform(0.75, 0.95) * actor.build.thigh)
+        row[place : place + 2] += step_ahead(base, rng.uniform(0.75, 0.95) * actor.build.thigh)
     row[PELVIS.start + 1] += np.radians(rng.uniform(0.0, 15.0))
     row[SPINE.start + 1] += np.radians(rng.uniform(0.0, 35.0))
     row[ARMS] += _two_arms(rng, (10, 0, 0, 20), (50, 10, 30, 70))
@@ -157,7 +153,7 @@ def sitting_down_low(actor: Actor, crouching: Array) -> Array:
     """On the ground behind the feet, knees up, hands behind."""
     rng = actor.rng
     row = crouching.copy()
-    row[ROOT][:2] -= _ahead(row, rng.uniform(0.22, 0.40) * actor.build.leg)
+    row[ROOT][:2] -= step_ahead(row, rng.uniform(0.22, 0.40) * actor.build.leg)
     row[ROOT.start + 2] = 0.12
     row[GROUND] = 1.0
     row[PELVIS.start + 1] = np.radians(rng.uniform(-30.0, -12.0))
@@ -173,7 +169,7 @@ def on_all_fours(actor: Actor, crouching: Array) -> Array:
     build = actor.build
     row = crouching.copy()
     knee = build.radius("left_knee")
-    row[ROOT][:2] += _ahead(row, 0.35 * build.leg)
+    row[ROOT][:2] += step_ahead(row, 0.35 * build.leg)
     row[ROOT.start + 2] = 0.99 * build.thigh + knee
     rise = (0.95 * (build.arm + 0.6 * build.hand) - row[ROOT.start + 2]) / build.trunk
     lean = float(np.arccos(np.clip(rise, -0.2, 0.9)))

@@ -17,6 +17,7 @@ from poseact_engine.synthetic.motion.controls import (
     YAW,
     keyframes,
     samples,
+    step_ahead,
 )
 from poseact_engine.synthetic.motion.loads import hold_load
 
@@ -76,7 +77,7 @@ def shift_feet(actor: Actor, row: Array) -> None:
     """Few stand with their feet side by side."""
     ahead = float(np.clip(actor.rng.normal(0.0, 0.06), -0.13, 0.13))
     aside = float(actor.rng.uniform(-0.01, 0.06))
-    facing = np.array([np.cos(row[YAW]), np.sin(row[YAW])])
+    facing = step_ahead(row, 1.0)
     left = np.array([-facing[1], facing[0]])
     for side, sign in enumerate((1.0, -1.0)):
         start = FEET.start + 5 * side

@@ -33,6 +33,7 @@ from export.cli_options import (
     Size,
     Source,
     Std,
+    TrackScores,
     value_of,
 )
 from export.detector import DetectorOptions, export_detector
@@ -43,6 +44,7 @@ from export.options import (
     parse_joints,
     parse_number,
     parse_size,
+    parse_track_scores,
     parse_triple,
     require,
 )
@@ -79,6 +81,7 @@ def detector(
     border: Border = None,
     nms_iou: NmsIou = None,
     max_boxes: MaxBoxes = None,
+    track_scores: TrackScores = None,
     person_class: PersonClass = None,
     source: Source = None,
     licence: Licence = None,
@@ -104,6 +107,7 @@ def detector(
         letterbox=cast(Placement, given["letterbox"]),
         nms_iou=parse_iou(given["nms_iou"]),
         max_boxes=int(given["max_boxes"]),
+        track_scores=parse_track_scores(track_scores),
         person_class=person_class,
         source=given["source"],
         licence=given["licence"],

@@ -29,11 +29,12 @@ from export.cli_options import (
     OfficialSize,
     Output,
     Source,
+    TrackScores,
     Weights,
     value_of,
 )
 from export.hrnet import HrnetOptions, export_hrnet, name_own, read_name
-from export.options import parse_iou, parse_joints, parse_size, require
+from export.options import parse_iou, parse_joints, parse_size, parse_track_scores, require
 from export.own import own_front, read_own, refuse
 from export.parity.cli_options import BoundOption, Data, Detector, Report, Truth, gate_options
 from export.pose import HeatmapDecode
@@ -129,6 +130,7 @@ def yolox(
     size: OfficialSize = None,
     nms_iou: OfficialNmsIou = "0.45",
     max_boxes: OfficialMaxBoxes = 300,
+    track_scores: TrackScores = None,
     person_class: OfficialPerson = 0,
     legacy: Legacy = False,
     source: Source = None,
@@ -155,6 +157,7 @@ def yolox(
         size=cast(tuple[int, int], pixels),
         nms_iou=parse_iou(nms_iou),
         max_boxes=max_boxes,
+        track_scores=parse_track_scores(track_scores),
         person_class=person_class,
         legacy=legacy,
         source=given["source"],

@@ -108,6 +108,13 @@ MaxBoxes = Annotated[
     int | None,
     typer.Option(help="Best boxes kept, 1 to 300; some 15 of them may be one person. Required."),
 ]
+TrackScores = Annotated[
+    str | None,
+    typer.Option(
+        help="LOW,HIGH,NEW: scores from which a box of this network may continue a track, is "
+        "matched first, and starts a track. Otherwise 0.1,0.5,0.5."
+    ),
+]
 PersonClass = Annotated[
     int | None,
     typer.Option(help="Index of the person; required with several classes. COCO 0."),

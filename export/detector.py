@@ -31,6 +31,7 @@ from export.parity.options import GateOptions
 from export.sizes import fix_sizes
 from export.suppression import cut_suppression
 from export.verify import verify_batches
+from poseact_engine.config_track import TrackScores
 from poseact_engine.contract import contract_of
 from poseact_engine.errors import ExportError
 from poseact_engine.manifest import DetectorManifest, Placement
@@ -51,6 +52,7 @@ class DetectorOptions:
     letterbox: Placement
     nms_iou: float | None
     max_boxes: int
+    track_scores: TrackScores | None = None
     person_class: int | None
     """Needed where the network knows several classes."""
     source: str
@@ -104,6 +106,7 @@ def make_manifest(options: DetectorOptions, height: int, width: int) -> Detector
         border=options.input.border,
         nms_iou=options.nms_iou,
         max_boxes=options.max_boxes,
+        track_scores=options.track_scores,
     )
 
 

@@ -17,6 +17,7 @@ from export.front import InputOptions
 from export.graph import Dims
 from export.package import check_output
 from export.parity.options import GateOptions
+from poseact_engine.config_track import TrackScores
 from poseact_engine.errors import ExportError
 from poseact_engine.manifest import DetectorManifest
 
@@ -48,6 +49,7 @@ class YoloxOptions:
     """Height, width of the input."""
     nms_iou: float | None
     max_boxes: int
+    track_scores: TrackScores | None = None
     person_class: int = 0
     legacy: bool = False
     source: str
@@ -99,6 +101,7 @@ def build_graph(
         letterbox="top_left",
         nms_iou=options.nms_iou,
         max_boxes=options.max_boxes,
+        track_scores=options.track_scores,
         person_class=options.person_class,
         source=options.source,
         licence=options.licence,

@@ -18,6 +18,7 @@ from poseact_engine.config_checks import (
     checked_path,
     is_number,
 )
+from poseact_engine.config_track import TrackConfig as TrackConfig
 
 BackendChoice = Literal["auto", "onnxruntime", "tensorrt", "openvino"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
@@ -72,56 +73,6 @@ class DetectConfig(FromMapping):
         check_fraction("detect", min_score=self.min_score)
         check_count(
             "detect", every=self.every, max_people=self.max_people, max_batch=self.max_batch
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackConfig(FromMapping):
-    """ByteTrack; all durations are seconds of stream time."""
-
-    high_score: float = 0.5
-    """Boxes from here on are matched first."""
-    low_score: float = 0.1
-    """Boxes between this and ``high_score`` may continue a track, never start one."""
-    new_score: float = 0.5
-    """A box from here on that matches nothing starts a track."""
-    match_iou: float = 0.3
-    low_match_iou: float = 0.3
-    new_match_iou: float = 0.3
-    """Least overlap: first match, match with a weak box, second box of a new track."""
-    confirm_s: float = 0.0
-    """A new track is reported, and gets its id, once a strong box matches it again at least this
-    long after its first one; it is dropped when the detector looks and misses it before. Tracks of
-    the first frame of a stream that the detector sees are reported at once."""
-    coast_s: float = 0.3
-    """A track is still reported, predicted, for less than this after the first frame in which the
-    detector looked for it in vain. Frames the detector skips never silence a track."""
-    lost_s: float = 2.0
-    """A track whose last box is longer ago than this has ended; keep it above the time between two
-    frames that the detector sees."""
-
-    def __post_init__(self) -> None:
-        check_fraction(
-            "track",
-            high_score=self.high_score,
-            low_score=self.low_score,
-            new_score=self.new_score,
-            match_iou=self.match_iou,
-            low_match_iou=self.low_match_iou,
-            new_match_iou=self.new_match_iou,
-        )
-        check_seconds("track", confirm_s=self.confirm_s, coast_s=self.coast_s, lost_s=self.lost_s)
-        check(
-            self.low_score <= self.high_score,
-            "track.high_score",
-            f"low_score ({self.low_score}) or more",
-            self.high_score,
-        )
-        check(
-            self.coast_s <= self.lost_s,
-            "track.coast_s",
-            f"at most lost_s ({self.lost_s})",
-            self.coast_s,
         )
 
 

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from poseact_engine.config_track import TrackScores
 from poseact_engine.errors import ManifestError
 
 Task = Literal["detector", "pose", "action"]
@@ -38,6 +39,16 @@ def _require_sizes(**values: int) -> None:
 def _require_border(border: tuple[int, int, int]) -> None:
     ok = len(border) == 3 and all(0 <= v <= 255 for v in border)
     _require(ok, "border", "three grey levels (R, G, B) from 0 to 255", border)
+
+
+def _require_track_scores(scores: TrackScores | None) -> None:
+    low, high, new = scores or (0, 0, 0)
+    _require(
+        0 <= low <= high <= new <= 1,
+        "track_scores",
+        "null or low, high and new score, each from the one before to 1",
+        scores,
+    )
 
 
 def _require_names(field: str, names: tuple[str, ...]) -> None:
@@ -90,10 +101,13 @@ class DetectorManifest(Manifest):
     nms_iou: float | None
     """None: the graph needs no suppression."""
     max_boxes: int
+    track_scores: TrackScores | None
+    """For this network's boxes; None: nobody measured any, and TrackConfig's will do."""
 
     def __post_init__(self) -> None:
         Manifest.__post_init__(self)
         _require_sizes(height=self.height, width=self.width)
+        _require_track_scores(self.track_scores)
         _require(
             self.placement in get_args(Placement), "placement", "top_left or center", self.placement
         )

@@ -27,7 +27,7 @@ from poseact_engine.errors import ManifestError
 from poseact_engine.manifest import MANIFEST_OF, Manifest, Task
 
 KEY = "poseact.manifest"
-SCHEMA = 2
+SCHEMA = 3
 
 AnyManifest = TypeVar("AnyManifest", bound=Manifest)
 

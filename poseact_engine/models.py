@@ -94,7 +94,7 @@ class Models:
             raise ManifestError(f"models: expected an action model, got one of task {action.task}")
         return Pipeline(
             detect=DetectStage(self._detector, config.detect),
-            track=TrackStage(config.track),
+            track=TrackStage(config.track, self._detector.manifest),
             pose=PoseStage(self._pose, config.pose),
             window=WindowStage(config.window, action),
             action=ActionStage(self._action, config.action),

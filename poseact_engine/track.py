@@ -3,14 +3,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 from numpy.typing import NDArray
 
 from poseact_engine._core import Tracker
-from poseact_engine.config import TrackConfig
+from poseact_engine.config_track import TrackConfig
+from poseact_engine.errors import ManifestError
+from poseact_engine.manifest import DetectorManifest, Manifest
 from poseact_engine.types import FrameBatch, People, Tracks
+
+
+def track_options(config: TrackConfig, detector: Manifest | None) -> dict[str, float]:
+    """``config`` with the scores of the detector's manifest where it has none of its own.
+
+    Raises ManifestError for the manifest of another task.
+    """
+    if detector is None:
+        return config.options()
+    if not isinstance(detector, DetectorManifest):
+        raise ManifestError(f"track: expected a detector, got a model of task {detector.task}")
+    return config.options(detector.track_scores)
 
 
 class TrackStage:
@@ -19,8 +31,9 @@ class TrackStage:
     Passive, no threads; one thread at a time. Frames of a stream must come in pts order.
     """
 
-    def __init__(self, config: TrackConfig) -> None:
-        self._tracker = Tracker(**asdict(config))
+    def __init__(self, config: TrackConfig, detector: Manifest | None = None) -> None:
+        """``detector``: the manifest of the network whose boxes come; None: of none."""
+        self._tracker = Tracker(**track_options(config, detector))
 
     def __call__(self, people: People, frames: FrameBatch) -> Tracks:
         """Moves the trackers of the step's streams on by its F frames.

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 from export.graph import GraphBuilder, value_info
 from export.package import write_model
+from poseact_engine.config_track import TrackScores
 from poseact_engine.contract import OPSET, contract_of
 from poseact_engine.manifest import (
     ActionManifest,
@@ -59,7 +60,11 @@ def _finish(builder: GraphBuilder, manifest: Manifest, path: Path) -> Path:
 
 
 def _detector_manifest(
-    size: tuple[int, int], boxes: int, placement: Placement, nms_iou: float | None
+    size: tuple[int, int],
+    boxes: int,
+    placement: Placement,
+    nms_iou: float | None,
+    track_scores: TrackScores | None = None,
 ) -> DetectorManifest:
     return DetectorManifest(
         task="detector",
@@ -69,6 +74,7 @@ def _detector_manifest(
         border=(114, 114, 114),
         nms_iou=nms_iou,
         max_boxes=boxes,
+        track_scores=track_scores,
         **MADE,
     )
 
@@ -89,6 +95,7 @@ def make_detector(
     scores: Sequence[float] | None = None,
     placement: Placement = "top_left",
     nms_iou: float | None = None,
+    track_scores: TrackScores | None = None,
 ) -> Path:
     """A detector that gives the same boxes [N, 4] (input pixels, best first) for every picture.
 
@@ -100,7 +107,7 @@ def make_detector(
     builder = GraphBuilder("made")
     _repeat(builder, builder.constant(fixed), "images", 3, "boxes")
     _repeat(builder, builder.constant([chosen]), "images", 2, "scores")
-    return _finish(builder, _detector_manifest(size, count, placement, nms_iou), path)
+    return _finish(builder, _detector_manifest(size, count, placement, nms_iou, track_scores), path)
 
 
 def make_bright_detector(

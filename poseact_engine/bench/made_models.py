@@ -99,6 +99,7 @@ def make_detector(path: Path) -> Path:
         border=(114, 114, 114),
         nms_iou=None,
         max_boxes=PEOPLE,
+        track_scores=None,
         **MADE,
     )
     return g.finish(manifest, path)

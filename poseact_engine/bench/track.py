@@ -9,7 +9,7 @@ the cache by the other at every step; times are of one step.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -88,7 +88,7 @@ def _of_one_step(turn: Timing) -> Timing:
 
 
 def _ours(moments: list[_Moment], streams: int, config: TrackConfig, rows: dict[str, int]) -> Work:
-    tracker = Tracker(**asdict(config))
+    tracker = Tracker(**config.options())
     stream = np.arange(streams, dtype=np.int32)
     time_base = np.tile(np.array([[1, RATE]], np.int32), (streams, 1))
     detected = np.ones(streams, np.bool_)

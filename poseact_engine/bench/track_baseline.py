@@ -27,6 +27,7 @@ class NumpyByteTrack:
 
     def __init__(self, config: TrackConfig, solve: Callable[..., Any]) -> None:
         self._config = config
+        self._scores = config.options()
         self._solve = solve
         self._x = np.zeros((0, 8))
         self._p = np.zeros((0, 8, 8))
@@ -48,8 +49,10 @@ class NumpyByteTrack:
         centers = np.concatenate(
             [(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1
         )
-        high = np.flatnonzero(scores >= c.high_score)
-        low = np.flatnonzero((scores >= c.low_score) & (scores < c.high_score))
+        high = np.flatnonzero(scores >= self._scores["high_score"])
+        low = np.flatnonzero(
+            (scores >= self._scores["low_score"]) & (scores < self._scores["high_score"])
+        )
         known, new = self._id > 0, self._id == 0
         high = self._match(known, high, centers, scores, c.match_iou)
         waiting = known & (self._matched_s < now_s) & self._shown()
@@ -133,7 +136,7 @@ class NumpyByteTrack:
             setattr(self, name, getattr(self, name)[rows])
 
     def _start(self, centers: Floats, scores: Floats, *, first: bool) -> None:
-        good = scores >= self._config.new_score
+        good = scores >= self._scores["new_score"]
         centers, scores = centers[good], scores[good]
         count = len(centers)
         if not count:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from poseact_engine.cli.scores import DetScore, TrackScore, detect_config, track_config
 from poseact_engine.errors import ConfigError
 
 _LABELS, _WORK = "Labels and groups", "How to work"
@@ -68,22 +69,6 @@ Every = Annotated[
     int,
     typer.Option(min=1, metavar="N", help="Take every Nth frame only.", rich_help_panel=_WORK),
 ]
-DetScore = Annotated[
-    float,
-    typer.Option(
-        min=0, max=1, metavar="S", help="Least score of a person box.", rich_help_panel=_WORK
-    ),
-]
-TrackScore = Annotated[
-    float,
-    typer.Option(
-        min=0,
-        max=1,
-        metavar="S",
-        help="Score from which a box may begin a track.",
-        rich_help_panel=_WORK,
-    ),
-]
 Backend = Annotated[
     Literal["auto", "onnxruntime", "tensorrt", "openvino"],
     typer.Option(help="What runs the models.", rich_help_panel=_WORK),
@@ -131,8 +116,8 @@ def extract_command(
     people: People = "main",
     min_seconds: MinSeconds = 0.5,
     every: Every = 1,
-    det_score: DetScore = 0.1,
-    track_score: TrackScore = 0.5,
+    det_score: DetScore = None,
+    track_score: TrackScore = None,
     backend: Backend = "auto",
     device: Device = "auto",
     threads: Threads = None,
@@ -140,7 +125,7 @@ def extract_command(
 ) -> None:
     """Everything that is wrong with folders and options is said before a model is loaded."""
     from poseact_engine.cli import extract_runner
-    from poseact_engine.config import DetectConfig, PoseConfig, SourceConfig, TrackConfig
+    from poseact_engine.config import PoseConfig, SourceConfig
     from poseact_engine.training.clips import ClipsConfig, find_clips
     from poseact_engine.training.extract import ExtractConfig
     from poseact_engine.training.keypoints import check_keypoint_target
@@ -150,12 +135,10 @@ def extract_command(
         dataset=dataset,
     )  # fmt: skip
     config = ExtractConfig(
-        detect=DetectConfig(model=detector, min_score=det_score),
+        detect=detect_config(detector, det_score),
         pose=PoseConfig(model=pose),
         source=SourceConfig(every=every),
-        track=TrackConfig(
-            high_score=track_score, new_score=track_score, low_score=min(det_score, track_score)
-        ),
+        track=track_config(det_score, track_score),
         backend=backend,
         device=device,
         threads=threads,

@@ -61,7 +61,7 @@ def _options(config: ExtractConfig, extractor: Extractor) -> dict[str, Any]:
         "min_seconds": config.min_seconds,
         "every": config.source.every,
         "det_score": config.detect.min_score,
-        "track_score": config.track.high_score,
+        "track": extractor.track_options,
     }
 
 

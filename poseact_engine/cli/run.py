@@ -10,14 +10,13 @@ import typer
 
 from poseact_engine.bundled import BundledTask
 from poseact_engine.cli.bundled import BUNDLED, model_files, tell_bundled
+from poseact_engine.cli.scores import DetScore, TrackScore, detect_config, track_config
 from poseact_engine.config import (
     ActionConfig,
-    DetectConfig,
     EngineConfig,
     PoseConfig,
     PoseNms,
     SourceConfig,
-    TrackConfig,
 )
 
 _MODELS, _FILES, _WORK = "Models", "Output files", "How to work"
@@ -94,26 +93,6 @@ MaxFrames = Annotated[
         min=1, metavar="N", help="Stop each source after N frames taken.", rich_help_panel=_WORK
     ),
 ]
-DetScore = Annotated[
-    float,
-    typer.Option(
-        min=0,
-        max=1,
-        metavar="S",
-        help="Least score of a person box. Weak boxes continue tracks, they never begin one.",
-        rich_help_panel=_WORK,
-    ),
-]
-TrackScore = Annotated[
-    float,
-    typer.Option(
-        min=0,
-        max=1,
-        metavar="S",
-        help="Score from which a box may begin a track; lower it for a small detector.",
-        rich_help_panel=_WORK,
-    ),
-]
 PoseNmsOption = Annotated[
     PoseNms,
     typer.Option(
@@ -168,8 +147,8 @@ def run_command(  # each parameter is an option of the command line
     every: Every = 1,
     detect_every: DetectEvery = 1,
     max_frames: MaxFrames = None,
-    det_score: DetScore = 0.1,
-    track_score: TrackScore = 0.5,
+    det_score: DetScore = None,
+    track_score: TrackScore = None,
     pose_nms: PoseNmsOption = "none",
     backend: Backend = "auto",
     device: Device = "auto",
@@ -180,13 +159,11 @@ def run_command(  # each parameter is an option of the command line
     given: dict[BundledTask, Path | None] = {"detector": detector, "pose": pose, "action": action}
     models = model_files(given)
     config = EngineConfig(
-        detect=DetectConfig(model=models["detector"], min_score=det_score, every=detect_every),
+        detect=detect_config(models["detector"], det_score, every=detect_every),
         pose=PoseConfig(model=models["pose"], nms=pose_nms),
         action=ActionConfig(model=models["action"]),
         source=SourceConfig(every=every, max_frames=max_frames),
-        track=TrackConfig(
-            high_score=track_score, new_score=track_score, low_score=min(det_score, track_score)
-        ),
+        track=track_config(det_score, track_score),
         backend=backend,
         device=device,
         threads=threads,

@@ -179,10 +179,11 @@ class WorldPipeline:
             if not isinstance(manifest, ActionManifest):
                 raise ConfigError(f"{models.action}: expected an action model")
             self.length_s = (manifest.length - 1) * manifest.rate[1] / manifest.rate[0]
+            detector = self.files.get("detector")
             self.recorder = Recorder(Incidents(IncidentConfig(), stage.classes), order)
             self.stages = Pipeline(
                 detect=detect,
-                track=TrackStage(TrackConfig()),
+                track=TrackStage(TrackConfig(), detector.manifest if detector else None),
                 pose=pose,
                 window=WindowStage(WindowConfig(), manifest),
                 action=stage,

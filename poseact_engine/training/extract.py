@@ -32,7 +32,7 @@ from poseact_engine.pose import PoseStage
 from poseact_engine.prefetch import Prefetch
 from poseact_engine.sources import SourceSpec, attach, open_source
 from poseact_engine.synthetic.rig import UNKNOWN
-from poseact_engine.track import TrackStage
+from poseact_engine.track import TrackStage, track_options
 from poseact_engine.training.keypoints import PoseSequence
 from poseact_engine.types import COCO_JOINTS, People, PoseBatch, Tracks
 
@@ -98,6 +98,11 @@ class Extractor:
         """Of the detector and the pose network, as their manifests say."""
         return self._detector.manifest.sha256, self._pose.manifest.sha256
 
+    @property
+    def track_options(self) -> dict[str, float]:
+        """What decides who has a track, the detector's own scores included."""
+        return track_options(self._config.track, self._detector.manifest)
+
     def stop(self) -> None:
         """Ends ``read``, now and later; never waits, so a signal handler may call it."""
         self._stopped = True
@@ -129,7 +134,7 @@ class Extractor:
 
     def _follow(self, mux: Mux) -> Iterator[tuple[FrameBatch, Tracks, PoseBatch]]:
         """Detection runs ahead on a thread of its own, as it does in the engine."""
-        track = TrackStage(self._config.track)
+        track = TrackStage(self._config.track, self._detector.manifest)
         pose = PoseStage(self._pose, self._config.pose)
         ahead = Prefetch(self._detect(mux), depth=1, name="poseact-detect")
         try:

@@ -146,12 +146,14 @@ def test_the_command(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="export yolox: expected --size, --licence too"):
         CliRunner().invoke(app, args, catch_exceptions=False)
     args += ["--licence", "none", "--size", "64x96", "--max-boxes", "50", "--nms-iou", "none"]
+    args += ["--track-scores", "0.25,0.5,0.7"]
     result = CliRunner().invoke(app, [*args, "--legacy"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "detector 96x64, sha256" in result.output
     written = read_manifest(output)
     assert isinstance(written, DetectorManifest)
     assert (written.max_boxes, written.nms_iou) == (50, None)
+    assert written.track_scores == (0.25, 0.5, 0.7)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,28 @@ def test_every_check_names_the_option_and_what_was_expected(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         kind(**options)
+
+
+@pytest.mark.parametrize(
+    ("given", "detectors", "expected"),
+    [
+        ({}, None, (0.1, 0.5, 0.5)),
+        ({}, (0.25, 0.5, 0.7), (0.25, 0.5, 0.7)),
+        ({"new_score": 0.4}, (0.25, 0.5, 0.7), (0.25, 0.5, 0.4)),
+        ({"low_score": 0.0, "high_score": 0.3, "new_score": 1}, (0.25, 0.5, 0.7), (0.0, 0.3, 1)),
+        ({"high_score": 0.2}, (0.25, 0.5, 0.7), (0.2, 0.2, 0.7)),
+        ({"low_score": 0.6}, None, (0.6, 0.6, 0.5)),
+    ],
+)
+def test_scores_of_the_tracker_are_those_given_then_the_detectors_then_the_usual_ones(
+    given: dict[str, float],
+    detectors: tuple[float, float, float] | None,
+    expected: tuple[float, float, float],
+) -> None:
+    options = TrackConfig(**given).options(detectors)
+    assert tuple(options[name] for name in ("low_score", "high_score", "new_score")) == expected
+    assert set(options) == {f.name for f in dataclasses.fields(TrackConfig)}
+    assert options["lost_s"] == 2.0
 
 
 @pytest.mark.parametrize(

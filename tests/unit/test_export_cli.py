@@ -16,11 +16,19 @@ import pytest
 from onnx import helper
 from typer.testing import CliRunner
 
-from export.options import parse_border, parse_iou, parse_joints, parse_number, parse_size
+from export.options import (
+    parse_border,
+    parse_iou,
+    parse_joints,
+    parse_number,
+    parse_size,
+    parse_track_scores,
+)
 from export.package import check_output, write_model
 from export.precision_options import PrecisionChoice, TargetChoice, precision_options
 from poseact_engine.cli.models import models_app
 from poseact_engine.errors import ExportError
+from poseact_engine.manifest import DetectorManifest
 from poseact_engine.manifest_io import read_manifest
 from tests.foreign_models import foreign_heatmap, foreign_yolox
 from tests.models import make_detector, make_pose
@@ -54,11 +62,13 @@ def assert_one_error(result: subprocess.CompletedProcess[str], *words: str) -> N
 
 def test_detector_and_its_manifest(tmp_path: Path) -> None:
     foreign = foreign_yolox(tmp_path / "f.onnx", (64, 96), classes=3)
-    result = export("detector", "--onnx", foreign, "-o", tmp_path / "d.onnx", *DETECTOR)
+    result = export("detector", "--onnx", foreign, "-o", tmp_path / "d.onnx", *DETECTOR,
+                    "--track-scores", "0.2,0.5,0.6")  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "detector 96x64" in result.stdout
     manifest = read_manifest(tmp_path / "d.onnx", task="detector")
-    assert manifest.source == "made by code"
+    assert isinstance(manifest, DetectorManifest)
+    assert (manifest.source, manifest.track_scores) == ("made by code", (0.2, 0.5, 0.6))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["d.onnx", "f.onnx"]
 
 
@@ -102,6 +112,10 @@ def test_errors_name_the_file_or_the_option(tmp_path: Path) -> None:
         (parse_iou, "0"),
         (parse_iou, "1.5"),
         (parse_iou, "None"),
+        (parse_track_scores, "0.1,0.5"),
+        (parse_track_scores, "0.5,0.1,0.7"),
+        (parse_track_scores, "0.1,0.5,1.1"),
+        (parse_track_scores, "a,b,c"),
         (lambda text: parse_number("--scale", text), "1/0"),
         (lambda text: parse_number("--scale", text), "nan"),
         (lambda text: parse_number("--scale", text), ""),
@@ -117,6 +131,8 @@ def test_values_that_can_be() -> None:
     assert parse_size("256x192") == (256, 192)
     assert parse_iou("none") is None
     assert parse_iou("0.6") == 0.6
+    assert parse_track_scores(None) is None
+    assert parse_track_scores("0.25, 0.5, 0.7") == (0.25, 0.5, 0.7)
     assert len(parse_joints("coco17")) == 17
 
 

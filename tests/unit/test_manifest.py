@@ -102,7 +102,11 @@ def test_unknown_key_is_refused(model_file: Path) -> None:
         ("detector", "licence", " "),
         ("detector", "task", "pose"),
         ("detector", "task", None),
-        ("detector", "schema", 1),
+        ("detector", "schema", 2),
+        ("detector", "track_scores", [0.1, 0.5]),
+        ("detector", "track_scores", [0.5, 0.1, 0.7]),
+        ("detector", "track_scores", [0.1, 0.5, 1.1]),
+        ("detector", "track_scores", 0.5),
         ("detector", "target", "cpu"),
         ("detector", "target", "gpu"),
         ("pose", "decode", "none"),
@@ -266,15 +270,16 @@ JSON = st.recursive(
 
 @given(
     key=st.sampled_from(
-        ["height", "border", "nms_iou", "max_boxes", "task", "placement", "schema"]
+        ["height", "border", "nms_iou", "max_boxes", "track_scores", "task", "placement", "schema"]
     ),
     value=JSON,
 )
 def test_a_value_of_any_kind_is_kept_or_refused(key: str, value: object) -> None:
     values: dict[str, Any] = {
-        "schema": 2, "task": "detector", "precision": "fp32", "target": "any",
+        "schema": 3, "task": "detector", "precision": "fp32", "target": "any",
         "source": "s", "licence": "l", "sha256": "", "height": 8, "width": 8,
         "placement": "center", "border": [0, 0, 0], "nms_iou": None, "max_boxes": 3,
+        "track_scores": None,
     }  # fmt: skip
     values[key] = value
     try:

@@ -38,7 +38,7 @@ POSE = PoseManifest(
 )  # fmt: skip
 DETECTOR = DetectorManifest(
     task="detector", height=64, width=96, placement="top_left", border=(0, 0, 0), nms_iou=0.5,
-    max_boxes=5, **COMMON,
+    max_boxes=5, track_scores=None, **COMMON,
 )  # fmt: skip
 ACTION = ActionManifest(
     task="action", joints=COCO_JOINTS, classes=("walk", "fall", "<lie>"), length=9, rate=(30, 1),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from poseact_engine._core import assign
 from poseact_engine.config import TrackConfig
-from poseact_engine.errors import ConfigError, PoseActError, ShapeError
+from poseact_engine.errors import ConfigError, ManifestError, PoseActError, ShapeError
+from poseact_engine.manifest_io import read_manifest
 from poseact_engine.track import TrackStage
 from poseact_engine.types import Frame, FrameBatch, People, Tracks
+from tests.models import make_pose
 
 PIXEL = np.zeros((2, 2, 3), np.uint8)  # trackers never look at pixels
 
@@ -245,3 +248,9 @@ def test_assignment_of_nothing(shape: tuple[int, int]) -> None:
 def test_assignment_refuses_what_has_no_sum() -> None:
     with pytest.raises(ConfigError, match="finite"):
         assign(np.array([[0.0, np.nan]]))
+
+
+def test_a_manifest_of_another_task_is_refused(tmp_path: Path) -> None:
+    manifest = read_manifest(make_pose(tmp_path / "pose.onnx"))
+    with pytest.raises(ManifestError, match="track: expected a detector, got a model of task pose"):
+        TrackStage(TrackConfig(), manifest)

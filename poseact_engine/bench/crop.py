@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from poseact_engine import geometry
 from poseact_engine._core import Frame, FrameBatch, crop, crop_paths
 from poseact_engine.bench.harness import (
+    JsonOption,
     Report,
     Row,
     Work,
@@ -235,7 +235,6 @@ def _pick_path(name: str | None) -> CropPath:
 
 
 PathOption = Annotated[str | None, typer.Option("--path", help="scalar, avx2 or avx512.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the report here.")]
 RepeatsOption = Annotated[int, typer.Option("--repeats", min=1, help="Timed rounds of each case.")]
 
 

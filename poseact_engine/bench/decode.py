@@ -17,7 +17,13 @@ from typing import Annotated, Any
 import typer
 
 from poseact_engine._core import Mux, Reader
-from poseact_engine.bench.harness import Report, Row, Timing, describe_machine
+from poseact_engine.bench.harness import (
+    JsonOption,
+    Report,
+    Row,
+    Timing,
+    describe_machine,
+)
 from poseact_engine.errors import DependencyError, SourceError
 
 BATCH_FRAMES = 8
@@ -132,7 +138,6 @@ def run(clip: Path, *, repeats: int = 9) -> Report:
 
 ClipArgument = Annotated[Path | None, typer.Argument(help="A video; a made one when not given.")]
 RepeatsOption = Annotated[int, typer.Option("--repeats", min=1, help="Timed rounds.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the report here.")]
 
 
 def command(clip: ClipArgument = None, repeats: RepeatsOption = 9, json: JsonOption = None) -> None:

@@ -19,16 +19,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import rich.console
 import rich.table
+import typer
 
 from poseact_engine._core import build_info
 from poseact_engine.errors import DependencyError, SinkError
+from poseact_engine.sinks.base import check_target
 
 Work = Callable[[int], object]
 """Does the work once; gets the number of the repeat, to choose its input by."""
+
+
+def _writable(path: Path | None) -> Path | None:
+    if path is not None:
+        check_target(path, overwrite=True)  # minutes of work come first
+    return path
+
+
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", callback=_writable, help="Write the report here.")
+]
 
 
 def need(module: str, package: str | None = None) -> ModuleType:

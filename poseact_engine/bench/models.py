@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from poseact_engine.backends.base import Model, ModelFile
 from poseact_engine.backends.registry import open_file
 from poseact_engine.bench.harness import (
+    JsonOption,
     Report,
     Row,
     Timing,
@@ -174,7 +175,7 @@ def command(
     threads: Annotated[str, typer.Option(help="With commas.")] = "1,2",
     batch: Annotated[int, typer.Option(min=1, help="Inputs of one call.")] = 8,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 20,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+    json: JsonOption = None,
 ) -> None:
     """Crops, frames or windows a second of model files, by backend, precision and threads."""
     with TemporaryDirectory() as name:

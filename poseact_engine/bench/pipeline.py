@@ -20,6 +20,7 @@ import typer
 from poseact_engine.backends.registry import cpu_count
 from poseact_engine.bench import made_models
 from poseact_engine.bench.harness import (
+    JsonOption,
     Report,
     Work,
     describe_machine,
@@ -38,7 +39,6 @@ from poseact_engine.config import (
 )
 from poseact_engine.engine import Engine
 from poseact_engine.errors import ConfigError
-from poseact_engine.sinks.base import check_target
 
 OURS = "ours"
 
@@ -209,11 +209,9 @@ def command(
     frames: Annotated[int, typer.Option(min=1, help="First frames of each.")] = CLIP_FRAMES,
     threads: Annotated[int | None, typer.Option(min=1, help="For the models.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 5,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+    json: JsonOption = None,
 ) -> None:
     """Whole runs against the usual Python loop with the same weights."""
-    if json is not None:
-        check_target(json, overwrite=True)  # minutes of work come first
     with TemporaryDirectory() as name:
         folder = Path(name)
         models, what = _models([detector, pose, action], folder, scenes=people is not None)

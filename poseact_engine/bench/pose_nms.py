@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from poseact_engine._core import oks_nms, parametric_nms
 from poseact_engine.bench.harness import (
+    JsonOption,
     Report,
     Row,
     Work,
@@ -158,7 +159,7 @@ def command(
     frames: Annotated[int, typer.Option("--frames", min=1, help="Frames of a call.")] = 8,
     people: Annotated[int, typer.Option("--people", min=1, help="People in each.")] = 30,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Timed calls.")] = 50,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+    json: JsonOption = None,
 ) -> None:
     """Doubles among the poses of crowds, in all frames of a step at once."""
     _measure(frames, people, repeats).show(json)

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from poseact_engine.backends.base import ModelFile
 from poseact_engine.backends.registry import open_file
-from poseact_engine.bench.harness import Report
+from poseact_engine.bench.harness import (
+    JsonOption,
+    Report,
+)
 from poseact_engine.bench.made_hrnet import SIZE, dotted_pictures, make_network, write_pictures
 from poseact_engine.bench.models import measure, parse_backends, parse_numbers
 from poseact_engine.evaluation.inputs import DataOptions
@@ -88,7 +91,7 @@ def command(
     threads: Annotated[str, typer.Option(help="With commas.")] = "1,2",
     batch: Annotated[int, typer.Option(min=1, help="Crops of one call.")] = 8,
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 11,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+    json: JsonOption = None,
 ) -> None:
     """HRNet of random weights in fp32, fp16 and int8: crops a second, and how far joints move."""
     with TemporaryDirectory() as name:

@@ -10,7 +10,6 @@ the cache by the other at every step; times are of one step.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from poseact_engine._core import Tracker
 from poseact_engine.bench.harness import (
+    JsonOption,
     Report,
     Timing,
     Work,
@@ -156,7 +156,7 @@ def command(
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, help="Timed turns of ten steps.")
     ] = 30,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the report here.")] = None,
+    json: JsonOption = None,
 ) -> None:
     """Trackers of 100 streams, 10 people each, moved on by one call."""
     _measure(streams, people, repeats).show(json)

@@ -59,8 +59,9 @@ class DetectConfig(FromMapping):
     """The detector stage."""
 
     model: Path
-    min_score: float = 0.1
-    """Boxes below this are dropped before tracking; ByteTrack uses the weak ones too."""
+    min_score: float | None = None
+    """Boxes below this are dropped before tracking; ByteTrack uses the weak ones too. None: those
+    that the tracker would not use (its ``low_score``)."""
     every: int = 1
     """Run the detector on every Nth frame of each stream; trackers predict in between."""
     max_people: int = 100
@@ -70,7 +71,8 @@ class DetectConfig(FromMapping):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", checked_path("detect.model", self.model))
-        check_fraction("detect", min_score=self.min_score)
+        if self.min_score is not None:
+            check_fraction("detect", min_score=self.min_score)
         check_count(
             "detect", every=self.every, max_people=self.max_people, max_batch=self.max_batch
         )

@@ -11,7 +11,7 @@ TrackScores = tuple[float, float, float]
 """Low, high and new score, see ``TrackConfig``."""
 TRACK_SCORES = (0.1, 0.5, 0.5)
 """Low, high and new score for detectors whose manifests say nothing of it."""
-_SCORES = ("low_score", "high_score", "new_score")
+_SCORES = ("low_score", "high_score", "new_score")  # each is at least the one before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class TrackConfig(FromMapping):
     low_score: float | None = None
     """Boxes between this and ``high_score`` may continue a track, never start one."""
     new_score: float | None = None
-    """A box from here on that matches nothing starts a track."""
+    """A box from here on that matches nothing starts a track; ``high_score`` or more."""
     match_iou: float = 0.3
     low_match_iou: float = 0.3
     new_match_iou: float = 0.3
@@ -50,12 +50,11 @@ class TrackConfig(FromMapping):
             new_match_iou=self.new_match_iou,
         )
         check_seconds("track", confirm_s=self.confirm_s, coast_s=self.coast_s, lost_s=self.lost_s)
-        check(
-            self.low_score is None or self.high_score is None or self.low_score <= self.high_score,
-            "track.high_score",
-            f"low_score ({self.low_score}) or more",
-            self.high_score,
-        )
+        below = ""
+        for name, score in given.items():  # low, high, new
+            least = given.get(below, 0.0)
+            check(score >= least, f"track.{name}", f"{below} ({least}) or more", score)
+            below = name
         check(
             self.coast_s <= self.lost_s,
             "track.coast_s",
@@ -67,11 +66,14 @@ class TrackConfig(FromMapping):
         """All fields by name, without None: what ``_core.Tracker`` is made with.
 
         ``scores`` are the detector's own low, high and new score. One that is given here goes
-        before; where only one of low and high is, the other gives way to it.
+        before, and those that are not give way, so that low <= high <= new holds.
         """
-        own = dict(zip(_SCORES, scores or TRACK_SCORES, strict=True))
+        low, high, new = scores or TRACK_SCORES
         if self.low_score is not None:
-            own["high_score"] = max(own["high_score"], self.low_score)
+            high, new = max(high, self.low_score), max(new, self.low_score)
+        if self.new_score is not None:
+            low, high = min(low, self.new_score), min(high, self.new_score)
         if self.high_score is not None:
-            own["low_score"] = min(own["low_score"], self.high_score)
-        return own | {name: value for name, value in asdict(self).items() if value is not None}
+            low, new = min(low, self.high_score), max(new, self.high_score)
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return {"low_score": low, "high_score": high, "new_score": new} | given

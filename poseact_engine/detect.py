@@ -10,6 +10,7 @@ from poseact_engine import geometry
 from poseact_engine._core import crop, nms
 from poseact_engine.backends.base import Model
 from poseact_engine.config import DetectConfig
+from poseact_engine.config_track import TRACK_SCORES
 from poseact_engine.errors import ManifestError
 from poseact_engine.manifest import DetectorManifest
 from poseact_engine.types import FrameBatch, People
@@ -22,13 +23,19 @@ class DetectStage:
     step must come in order; not thread-safe.
     """
 
-    def __init__(self, model: Model, config: DetectConfig) -> None:
+    def __init__(
+        self, model: Model, config: DetectConfig, *, low_score: float | None = None
+    ) -> None:
+        """``low_score``: the tracker's, if it is not the detector's own."""
         manifest = model.manifest
         if not isinstance(manifest, DetectorManifest):
             raise ManifestError(f"detect: expected a detector, got a model of task {manifest.task}")
         self._model = model
         self._manifest = manifest
         self._config = config
+        self._min_score = _first(
+            config.min_score, low_score, (manifest.track_scores or TRACK_SCORES)[0]
+        )
         shape = (config.max_batch, 3, manifest.height, manifest.width)
         self._images = np.empty(shape, np.uint8)
         self._seen: dict[int, int] = {}
@@ -88,10 +95,15 @@ class DetectStage:
             kept, kept_scores, image = nms(
                 boxes,
                 scores,
-                min_score=config.min_score,
+                min_score=self._min_score,
                 iou=m.nms_iou,
                 max_boxes=config.max_people,
             )
             found.append((kept, kept_scores, image + np.int32(start)))
         boxes, scores, image = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return boxes, scores, image
+
+
+def _first(*values: float | None) -> float:
+    """The first that is given."""
+    return next(value for value in values if value is not None)

@@ -144,7 +144,7 @@ class Incidents:
         ended = is_open & below & (now - since >= config.end_s - _SLACK_S)
         waited = now - state.updated_s[slots] >= config.update_s - _SLACK_S
         hits = (state.history[slots] >= self._enter[:, None]).sum(axis=2)
-        sure = state.mean_score(slots) >= config.min_score
+        sure = state.mean_score(slots) >= round(config.min_score, 6)
         return ended, is_open & ~ended & waited, ~is_open & (hits >= config.k) & sure[:, None]
 
     def _change(self, kind: EventKind, slot: int, a: int) -> Event:

@@ -42,13 +42,11 @@ def _require_border(border: tuple[int, int, int]) -> None:
 
 
 def _require_track_scores(scores: TrackScores | None) -> None:
-    low, high, new = scores or (0, 0, 0)
-    _require(
-        0 <= low <= high <= new <= 1,
-        "track_scores",
-        "null or low, high and new score, each from the one before to 1",
-        scores,
+    ok = scores is None or (
+        len(scores) == 3 and bool(0 <= scores[0] <= scores[1] <= scores[2] <= 1)
     )
+    expected = "null or low, high and new score, each from the one before to 1"
+    _require(ok, "track_scores", expected, scores)
 
 
 def _require_names(field: str, names: tuple[str, ...]) -> None:

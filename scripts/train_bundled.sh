@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/train_bundled.sh DIR
 # Makes the models that come with the package: draws the made world into DIR, trains there and writes
-# poseact_engine/bundled/*.onnx. On cores with AVX-512 BF16 detector and pose take about six hours of one core,
-# the action model an hour and a half beside them; a run that was broken off goes on with the same command.
+# poseact_engine/bundled/*.onnx. On cores with AVX-512 BF16 detector and pose take about eight hours of one core,
+# the action model three beside them; a run that was broken off goes on with the same command.
 source "$(dirname "$0")/common.sh"
 [ $# = 1 ] || stop "usage: scripts/train_bundled.sh DIR"
 mkdir -p "$1"
@@ -51,8 +51,11 @@ detector() {
 pose() {
   train pose pose-1 "${FIRST[@]}" --size 128x96 --stem 32 --width 18 --modules 1,1,1 --sigma 1.5 \
     --lr 2e-3 --rotate-deg 40 --scale 0.25 --hidden-weight 0.5
-  train pose pose "${THEN[@]}" --size 128x96 --init pose-1.pt --sigma 1.5 --rotate-deg 20 --scale 0.15 \
-    --half-body 0.05 --cover 0.1 --hidden-weight 0.4 --epochs 6 --validate-every 2
+  local change=(--size 128x96 --sigma 1.5 --rotate-deg 20 --scale 0.15 --half-body 0.05 --cover 0.1 --hidden-weight 0.4
+    --validate-every 2)
+  train pose pose-2 "${THEN[@]}" "${change[@]}" --init pose-1.pt --epochs 6
+  crowds
+  train pose pose "${BOTH[@]}" "${CROWDS[@]}" "${change[@]}" --init pose-2.pt --seed 4 --epochs 4
 }
 
 action() {
@@ -63,11 +66,15 @@ action() {
   poses poses-3.npz 2 3 0.3
   poses poses-4.npz 6 4 0.8
   poses poses-5.npz 6 5 1
+  poses poses-6.npz 6 6 1
+  poses poses-7.npz 6 7 1
+  poses poses-8.npz 6 8 0.6
   poses poses-held.npz 1 900000 1
   train action action-1 poses-[123].npz --epochs 160 --seed 0 "${learn[@]}"
   train action action-2 poses-[1234].npz --init action-1.pt --epochs 120 --seed 1 "${learn[@]}"
   train action action-3 poses-[12345].npz --init action-2.pt --epochs 200 --seed 2 "${learn[@]}"
-  train action action poses-[12345].npz --init action-3.pt --epochs 220 --seed 3 "${learn[@]}"
+  train action action-4 poses-[12345].npz --init action-3.pt --epochs 220 --seed 3 "${learn[@]}"
+  train action action poses-[12345678].npz --init action-4.pt --epochs 600 --seed 4 "${learn[@]}"
 }
 
 export_all() {

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from poseact_engine.cli.scores import DetScore, TrackScore, detect_config, track_config
+from poseact_engine.cli.scores import DetScore, TrackScore, track_config
 from poseact_engine.errors import ConfigError
 
 _LABELS, _WORK = "Labels and groups", "How to work"
@@ -125,7 +125,7 @@ def extract_command(
 ) -> None:
     """Everything that is wrong with folders and options is said before a model is loaded."""
     from poseact_engine.cli import extract_runner
-    from poseact_engine.config import PoseConfig, SourceConfig
+    from poseact_engine.config import DetectConfig, PoseConfig, SourceConfig
     from poseact_engine.training.clips import ClipsConfig, find_clips
     from poseact_engine.training.extract import ExtractConfig
     from poseact_engine.training.keypoints import check_keypoint_target
@@ -135,7 +135,7 @@ def extract_command(
         dataset=dataset,
     )  # fmt: skip
     config = ExtractConfig(
-        detect=detect_config(detector, det_score),
+        detect=DetectConfig(model=detector, min_score=det_score),
         pose=PoseConfig(model=pose),
         source=SourceConfig(every=every),
         track=track_config(det_score, track_score),

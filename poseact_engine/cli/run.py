@@ -10,9 +10,10 @@ import typer
 
 from poseact_engine.bundled import BundledTask
 from poseact_engine.cli.bundled import BUNDLED, model_files, tell_bundled
-from poseact_engine.cli.scores import DetScore, TrackScore, detect_config, track_config
+from poseact_engine.cli.scores import DetScore, TrackScore, track_config
 from poseact_engine.config import (
     ActionConfig,
+    DetectConfig,
     EngineConfig,
     PoseConfig,
     PoseNms,
@@ -159,7 +160,7 @@ def run_command(  # each parameter is an option of the command line
     given: dict[BundledTask, Path | None] = {"detector": detector, "pose": pose, "action": action}
     models = model_files(given)
     config = EngineConfig(
-        detect=detect_config(models["detector"], det_score, every=detect_every),
+        detect=DetectConfig(model=models["detector"], min_score=det_score, every=detect_every),
         pose=PoseConfig(model=models["pose"], nms=pose_nms),
         action=ActionConfig(model=models["action"]),
         source=SourceConfig(every=every, max_frames=max_frames),

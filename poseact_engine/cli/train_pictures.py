@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from poseact_engine.cli.stop import stop_on_signals
-from poseact_engine.errors import ConfigError, SinkError
+from poseact_engine.errors import ConfigError, PoseActError, SinkError
 from poseact_engine.evaluation.coco_file import read_coco
 from poseact_engine.files import file_sha256
 from poseact_engine.sinks.base import check_target
@@ -189,7 +189,13 @@ def _make(config: MadeConfig, choice: DataChoice, console: Console, what: str) -
             if stop.code is not None:
                 raise typer.Exit(stop.code)
 
-        made = made_pictures(config, choice.cache, workers=choice.workers, on_scene=on_scene)
+        try:
+            made = made_pictures(config, choice.cache, workers=choice.workers, on_scene=on_scene)
+        except PoseActError:
+            if stop.code is None:
+                raise
+            # The signal went to the processes that draw, too, and their death was noticed first.
+            raise typer.Exit(stop.code) from None
     return from_coco(read_coco(made.truth), made.images)
 
 

@@ -85,7 +85,7 @@ def evaluate_sequences(
             found = stage.classify(windows.poses_px)
             check_finite(model, found)
             _count(counts, windows, found[:, order].argmax(axis=1))
-            told = _told(len(part), windows, found, stage.classes)
+            told = incidents_told(len(part), windows, found, stage.classes)
             scores += [_score(counts, s, t) for s, t in zip(part, told, strict=True)]
             if on_progress is not None:
                 done_s = 3600 * sum(s.hours for s in scores)
@@ -109,7 +109,7 @@ def _count(counts: _Counts, windows: WindowSet, said: NDArray[np.int64]) -> None
     counts.harmless += np.bincount(said[windows.labels == HARMLESS], minlength=len(ACTIONS))
 
 
-def _told(
+def incidents_told(
     sequences: int, windows: WindowSet, found: NDArray[np.float32], classes: tuple[str, ...]
 ) -> list[list[Told]]:
     """Incidents of each sequence, by the stage that the engine runs; a sequence is a stream."""

@@ -147,7 +147,9 @@ class Extractor:
             ahead.close()
 
     def _detect(self, mux: Mux) -> Iterator[tuple[FrameBatch, People]]:
-        detect = DetectStage(self._detector, self._config.detect)
+        detect = DetectStage(
+            self._detector, self._config.detect, low_score=self.track_options["low_score"]
+        )
         while (frames := mux.next_batch(BATCH_FRAMES, BATCH_TIMEOUT_S)) is not None:
             yield frames, detect(frames)
             del frames

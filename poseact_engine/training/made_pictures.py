@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from poseact_engine import synthetic
@@ -119,8 +122,9 @@ def made_pictures(
         try:
             temporary.chmod(0o755)  # was made for its owner alone
             _draw(config, temporary, workers, on_scene)
-            shutil.rmtree(folder, ignore_errors=True)
-            temporary.rename(folder)
+            if not found.truth.is_file():  # another run may have been faster
+                shutil.rmtree(folder, ignore_errors=True)
+                temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
@@ -151,23 +155,36 @@ def _drawn(
     if workers == 0:
         yield from zip(config.seeds, map(draw, config.seeds), strict=True)
         return
+    count = min(workers, config.scenes)
     pool = ProcessPoolExecutor(
-        min(workers, config.scenes),
+        count,
         # Forking a program that has threads, torch's or OpenCV's, may hang.
         mp_context=multiprocessing.get_context("spawn"),
-        # A terminal's Ctrl-C reaches them too; whoever started them ends them.
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_end_with_parent,
     )
     try:
         yield from zip(config.seeds, pool.map(draw, config.seeds), strict=True)
     except BrokenProcessPool as error:
         raise PoseActError(
-            f"made scenes: one of {workers} drawing processes died, perhaps for lack of memory;"
+            f"made scenes: one of {count} drawing processes died, perhaps for lack of memory;"
             " try fewer workers"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """In a process that draws: whoever started it ends it, not a terminal's Ctrl-C, which reaches
+    it too; it ends by itself when that one was killed and can end nobody."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_wait_for, args=(parent,), daemon=True).start()
+
+
+def _wait_for(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _draw_scene(config: MadeConfig, images: Path, seed: int) -> list[FrameTruth]:
@@ -187,8 +204,9 @@ def _name(seed: int, frame: int) -> str:
 
 
 def _key(config: MadeConfig) -> str:
-    """Of the configuration and of all code of the made world."""
+    """Of the configuration, of all code of the made world, and of this file."""
     known = hashlib.sha256(repr(asdict(config)).encode())
+    known.update(Path(__file__).read_bytes())
     for folder in synthetic.__path__:
         for path in sorted(Path(folder).rglob("*.py")):
             known.update(path.read_bytes())

@@ -11,8 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from poseact_engine import DetectConfig, Engine, TrackConfig
+from poseact_engine import Engine, TrackConfig
+from poseact_engine.bundled import bundled_model
 from poseact_engine.cli.main import app
+from poseact_engine.cli.scores import track_config
+from poseact_engine.manifest import DetectorManifest
+from poseact_engine.manifest_io import read_manifest
 from tests.commands import succeed
 from tests.integration.made_world import INPUT, World
 from tests.models import make_detector
@@ -37,11 +41,9 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def found(world: World, picture: Path, track: TrackConfig, **detect: float) -> list[float]:
+def found(world: World, picture: Path, track: TrackConfig) -> list[float]:
     """Scores of the rows of the one frame."""
-    options = DetectConfig(model=world.detector, **detect)
-    config = dataclasses.replace(world.config(track=track), detect=options)
-    with Engine(config) as engine:
+    with Engine(world.config(track=track)) as engine:
         (step,) = list(engine.run(picture))
     return sorted(np.round(step.tracks.scores, 3).tolist())
 
@@ -57,9 +59,30 @@ def test_who_asks_for_others_gets_them(strict: World, picture: Path) -> None:
     assert found(strict, picture, asked) == pytest.approx([MEDIUM, SURE])
 
 
+def test_no_box_that_the_tracker_may_use_is_dropped_before_it(
+    world: World, picture: Path, tmp_path: Path
+) -> None:
+    """Scores below the usual 0.1, by the detector's file or as asked for."""
+    weak = make_detector(tmp_path / "weak.onnx", BOXES[:1], INPUT, scores=[0.06])
+    asked = dataclasses.replace(world, detector=weak)
+    assert found(asked, picture, TrackConfig()) == []
+    assert found(asked, picture, TrackConfig(new_score=0.05)) == pytest.approx([0.06])
+    own = make_detector(
+        tmp_path / "own.onnx", BOXES[:1], INPUT, scores=[0.06], track_scores=(0.02, 0.04, 0.05)
+    )
+    assert found(dataclasses.replace(world, detector=own), picture, TrackConfig()) == (
+        pytest.approx([0.06])
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [([], [SURE]), (["--track-score", "0.55"], [MEDIUM, SURE]), (["--det-score", "0.9"], [])],
+    [
+        ([], [SURE]),
+        (["--track-score", "0.55"], [MEDIUM, SURE]),
+        (["--track-score", "0.7"], [SURE]),
+        (["--det-score", "0.9"], []),
+    ],
 )
 def test_the_command_does_the_same(
     strict: World, picture: Path, tmp_path: Path, options: list[str], expected: list[float]
@@ -68,3 +91,16 @@ def test_the_command_does_the_same(
     succeed(app, "run", picture, *strict.options, *options, "--out", out)
     rows = [json.loads(line) for line in out.read_text().splitlines()[1:]]
     assert sorted(row["score"] for row in rows) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_score_to_begin_with_leaves_those_that_go_on_alone() -> None:
+    own = (0.25, 0.5, 0.7)
+    assert track_config(None, 0.7).options(own) == TrackConfig().options(own)
+    assert track_config(0.3, None).options(own)["low_score"] == 0.3
+
+
+def test_the_bundled_detector_has_scores_of_its_own() -> None:
+    """They were chosen on scenes that nothing was measured on; see ARCHITECTURE.md."""
+    manifest = read_manifest(bundled_model("detector"))
+    assert isinstance(manifest, DetectorManifest)
+    assert manifest.track_scores == (0.25, 0.5, 0.7)

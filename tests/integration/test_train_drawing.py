@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -100,34 +101,74 @@ def test_a_drawing_process_that_dies_ends_the_drawing(tmp_path: Path) -> None:
     assert not active_children()
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_end_the_drawing_and_all_that_draws(
-    tmp_path: Path, workers: int, number: signal.Signals, code: int
-) -> None:
-    """SIGINT goes to the whole group, as a terminal sends it; SIGTERM to the command alone."""
+def drawing(folder: Path, workers: int) -> subprocess.Popen[str]:
+    """A command that draws, leader of a group of its own, after its first picture."""
     words = [*DETECTOR, "--synthetic", "500", "--workers", str(workers), "-o", "d.pt"]
     process = subprocess.Popen(
         [sys.executable, "-m", "poseact_engine.cli.main", "train", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder,
         start_new_session=True, preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     until = time.monotonic() + 60
-    while not list(tmp_path.rglob("*.jpg")):
+    while not list(folder.rglob("*.jpg")):
         assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
+    return process
+
+
+def wait_until_all_ended(group: int) -> None:
+    until = time.monotonic() + 20
+    while alive := running_in(group):  # Python's own helper process ends a little later
+        assert time.monotonic() < until, alive
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("send", "number", "code"),
+    [
+        (os.killpg, signal.SIGINT, 130),  # as a terminal does
+        (os.killpg, signal.SIGTERM, 143),  # as service managers do
+        (os.kill, signal.SIGTERM, 143),
+    ],
+)
+def test_signals_end_the_drawing_and_all_that_draws(
+    tmp_path: Path,
+    workers: int,
+    send: Callable[[int, int], None],
+    number: signal.Signals,
+    code: int,
+) -> None:
+    process = drawing(tmp_path, workers)
+    send(process.pid, number)
     said = process.communicate(timeout=60)[0]
     assert (process.returncode, said) == (code, "")
     assert not list(tmp_path.rglob("*.*"))
-    until = time.monotonic() + 20
-    while alive := running_in(process.pid):  # Python's own helper process ends a little later
-        assert time.monotonic() < until, alive
-        time.sleep(0.05)
+    wait_until_all_ended(process.pid)
+
+
+def test_processes_that_draw_end_when_the_command_is_killed(tmp_path: Path) -> None:
+    process = drawing(tmp_path, 2)
+    assert len(running_in(process.pid)) >= 3
+    process.kill()
+    process.wait()
+    wait_until_all_ended(process.pid)
+    process.communicate()
+
+
+def test_a_run_that_was_faster_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pictures may be in use already."""
+    config = MadeConfig(scenes=1, seconds=1, pictures=1, size=(128, 96))
+    first = made_pictures(config, tmp_path)
+    before = first.truth.stat().st_ino
+    asked = iter([False, True])
+    monkeypatch.setattr(Path, "is_file", lambda _: next(asked))
+    assert made_pictures(config, tmp_path) == first
+    assert first.truth.stat().st_ino == before
+    assert [p.name for p in tmp_path.iterdir()] == [first.truth.parent.name]
 
 
 def running_in(group: int) -> list[str]:

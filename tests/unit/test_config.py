@@ -81,8 +81,14 @@ def test_wrong_data_is_named(values: dict[str, Any], message: str) -> None:
         (
             TrackConfig,
             {"low_score": 0.6, "high_score": 0.5},
-            "expected low_score .0.6. or more, got 0.5",
+            "track.high_score: expected low_score .0.6. or more, got 0.5",
         ),
+        (
+            TrackConfig,
+            {"low_score": 0.6, "new_score": 0.5},
+            "track.new_score: expected low_score .0.6. or more, got 0.5",
+        ),
+        (TrackConfig, {"high_score": 0.6, "new_score": 0.5}, "track.new_score: expected high_sc"),
         (TrackConfig, {"coast_s": 3.0}, "coast_s: expected at most lost_s .2.0., got 3.0"),
         (WindowConfig, {"stride": 0}, "window.stride"),
         (WindowConfig, {"max_gap_s": -1}, "window.max_gap_s"),
@@ -109,10 +115,14 @@ def test_every_check_names_the_option_and_what_was_expected(
     [
         ({}, None, (0.1, 0.5, 0.5)),
         ({}, (0.25, 0.5, 0.7), (0.25, 0.5, 0.7)),
-        ({"new_score": 0.4}, (0.25, 0.5, 0.7), (0.25, 0.5, 0.4)),
+        ({"new_score": 0.6}, (0.25, 0.5, 0.7), (0.25, 0.5, 0.6)),
+        ({"new_score": 0.4}, (0.25, 0.5, 0.7), (0.25, 0.4, 0.4)),
+        ({"new_score": 0.2}, (0.25, 0.5, 0.7), (0.2, 0.2, 0.2)),
         ({"low_score": 0.0, "high_score": 0.3, "new_score": 1}, (0.25, 0.5, 0.7), (0.0, 0.3, 1)),
         ({"high_score": 0.2}, (0.25, 0.5, 0.7), (0.2, 0.2, 0.7)),
-        ({"low_score": 0.6}, None, (0.6, 0.6, 0.5)),
+        ({"high_score": 0.8}, (0.25, 0.5, 0.7), (0.25, 0.8, 0.8)),
+        ({"low_score": 0.6}, None, (0.6, 0.6, 0.6)),
+        ({"low_score": 0.3, "new_score": 0.4}, None, (0.3, 0.4, 0.4)),
     ],
 )
 def test_scores_of_the_tracker_are_those_given_then_the_detectors_then_the_usual_ones(

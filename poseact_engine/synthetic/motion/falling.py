@@ -101,21 +101,41 @@ FROM_LOW = ("forward", "sideways", "backward", "collapse")
 LOW_PACE = 0.9
 """Time that a fall from low down takes, of one from standing."""
 LEAST_LOW_S = 0.65
+LOW_LEAN = 3.0
+"""Whoever falls from low down sinks before the trunk comes over, and no head goes up first."""
+PAST_SEAT_M = 0.15
+"""Whoever falls off a seat comes to lie so far beyond its corners."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """How one fall goes."""
+
+    down_s: float
+    settle_s: float
+    buckle: float
+    lean_power: float
+    low: bool
+    """The body is not upright when it tips over."""
 
 
 def fall(actor: Actor) -> None:
     """From whatever the body is doing, to lying; the fall is recorded."""
     rng, start = actor.rng, actor.count
-    low = actor.low
+    low = began_low = actor.low
     if not low and not actor.carries and rng.random() < GIVES_WAY:
         low = _sink(actor)
     kind = _draw_kind(rng, FROM_LOW if low else tuple(KINDS))
     buckle = rng.uniform(*kind.buckle)
+    lean_power = 2.0 + 0.4 * buckle
+    if began_low:
+        buckle, lean_power = 1.0, LOW_LEAN
     down_s = max(rng.uniform(*kind.seconds), STIFF_S - 0.25 * buckle)
     if low:
         down_s = max(LOW_PACE * rng.uniform(*kind.seconds), LEAST_LOW_S)
     settle_s = rng.uniform(*SETTLE_S)
-    rows = _tip(actor, kind, samples(down_s + settle_s), down_s, buckle, low=low)
+    way = _Way(down_s=down_s, settle_s=settle_s, buckle=buckle, lean_power=lean_power, low=low)
+    rows = _tip(actor, kind, way)
     if actor.carries:
         _let_go(actor, rows, start)
     actor.add(rows, FALLING, blend_s=0.3)
@@ -170,31 +190,26 @@ def _let_go(actor: Actor, rows: Array, start: int) -> None:
     actor.holds[-1].push_mps = side * actor.rng.uniform(*PUSHES_MPS) * across
 
 
-def _tip(
-    actor: Actor, kind: _Kind, count: int, down_s: float, buckle: float, *, low: bool
-) -> Array:
-    rng, origin = actor.rng, actor.row.copy() if low else _upright(actor)
+def _tip(actor: Actor, kind: _Kind, way: _Way) -> Array:
+    rng, origin = actor.rng, actor.row.copy() if way.low else _upright(actor)
+    count = samples(way.down_s + way.settle_s)
     azimuth, travel = _direction(actor, kind)
     rest: Rest = ("supine", "prone", "side")[rng.choice(3, p=kind.rests)]
     end = lying_row(actor, origin, azimuth, rest)
-    end[PELVIS.start + 2] = _near(end[PELVIS.start + 2])
-    u = clock(count) / down_s
-    lean = _growing(u, 2.0 + 0.4 * buckle)
-    sink = _growing(u / (1.0 - 0.22 * buckle), 2.0)
-    rows = keyframes(*_limbs(rng, kind, down_s, origin, end, low=low), count)
+    # No body turns more than once about itself on its way down.
+    end[PELVIS.start + 2] = (end[PELVIS.start + 2] + np.pi) % (2 * np.pi) - np.pi
+    u = clock(count) / way.down_s
+    lean = _growing(u, way.lean_power)
+    sink = _growing(u / (1.0 - 0.22 * way.buckle), 2.0)
+    rows = keyframes(*_limbs(rng, kind, way.down_s, origin, end, low=way.low), count)
     rows[:, PELVIS] = origin[PELVIS] + (end[PELVIS] - origin[PELVIS]) * lean[:, None]
-    rows[:, ROOT] = _path(origin, end, travel, lean, sink, buckle=buckle)
+    rows[:, ROOT] = _path(origin, end, travel, lean, sink, buckle=way.buckle)
     rows[:, PLANT] = origin[PLANT] * (1.0 - smoothstep((u - 0.45) / 0.5)[:, None])
     rows[:, GROUND] = smoothstep((u - 0.82) / 0.25)
     rows[:, FEET] = origin[FEET]
-    if not low and rng.random() < kind.step:
+    if not way.low and rng.random() < kind.step:
         _try_a_step(rng, rows, u, travel)
     return rows
-
-
-def _near(twist: float) -> float:
-    """No body turns more than once about itself on its way down."""
-    return float((twist + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _growing(u: Array, power: float) -> Array:
@@ -209,15 +224,24 @@ def _growing(u: Array, power: float) -> Array:
 def _direction(actor: Actor, kind: _Kind) -> tuple[float, Array]:
     """Which way, so that the body comes to lie inside the area; and how far the pelvis goes."""
     rng, row = actor.rng, actor.row
-    height = actor.build.hip_height
+    height, least = actor.build.hip_height, _past_seat(actor)
     azimuth, travel = 0.0, np.zeros(2)
     for _ in range(12):
         azimuth = rng.uniform(*kind.azimuth) * rng.choice((-1.0, 1.0))
         way = row[YAW] + azimuth
-        travel = rng.uniform(*kind.travel) * height * np.array([np.cos(way), np.sin(way)])
+        far = max(rng.uniform(*kind.travel) * height, least)
+        travel = far * np.array([np.cos(way), np.sin(way)])
         if actor.area.contains(row[ROOT][:2] + travel, 0.05):
             return azimuth, travel
     return azimuth, actor.area.clip(row[ROOT][:2] + travel, 0.05) - row[ROOT][:2]
+
+
+def _past_seat(actor: Actor) -> float:
+    """How far the pelvis must go to be clear of the seat it is on, in metres; 0: it is on none."""
+    for seat in actor.seats:
+        if np.hypot(*(actor.row[ROOT][:2] - seat.centre_m[0, :2])) < 0.5 * min(seat.size_m[:2]):
+            return float(0.5 * np.hypot(*seat.size_m[:2]) + PAST_SEAT_M)
+    return 0.0
 
 
 def _path(

@@ -3,7 +3,7 @@
 # usage: scripts/train_bundled.sh DIR
 # Makes the models that come with the package: draws the made world into DIR, trains there and writes
 # poseact_engine/bundled/*.onnx. On cores with AVX-512 BF16 detector and pose take about eight hours of one core,
-# the action model three beside them; a run that was broken off goes on with the same command.
+# the action model an hour and a half beside them; a run that was broken off goes on with the same command.
 source "$(dirname "$0")/common.sh"
 [ $# = 1 ] || stop "usage: scripts/train_bundled.sh DIR"
 mkdir -p "$1"
@@ -66,20 +66,16 @@ action() {
   poses poses-3.npz 2 3 0.3
   poses poses-4.npz 6 4 0.8
   poses poses-5.npz 6 5 1
-  poses poses-6.npz 6 6 1
-  poses poses-7.npz 6 7 1
-  poses poses-8.npz 6 8 0.6
   poses poses-held.npz 1 900000 1
   train action action-1 poses-[123].npz --epochs 160 --seed 0 "${learn[@]}"
   train action action-2 poses-[1234].npz --init action-1.pt --epochs 120 --seed 1 "${learn[@]}"
   train action action-3 poses-[12345].npz --init action-2.pt --epochs 200 --seed 2 "${learn[@]}"
-  train action action-4 poses-[12345].npz --init action-3.pt --epochs 220 --seed 3 "${learn[@]}"
-  train action action poses-[12345678].npz --init action-4.pt --epochs 600 --seed 4 "${learn[@]}"
+  train action action poses-[12345].npz --init action-3.pt --epochs 220 --seed 3 "${learn[@]}"
 }
 
 export_all() {
   local made="poseact_engine's made world, scripts/train_bundled.sh"
-  poseact export yolox --weights detector.pt -o "$BUNDLED/detector.onnx" --track-scores 0.25,0.5,0.7 --source "$made" \
+  poseact export yolox --weights detector.pt -o "$BUNDLED/detector.onnx" --track-scores 0.25,0.5,0.6 --source "$made" \
     --licence "$LICENCE"
   poseact export hrnet --weights pose.pt -o "$BUNDLED/pose.onnx" --precision fp16 --source "$made" --licence "$LICENCE"
   poseact export lstm --weights action.pt -o "$BUNDLED/action.onnx" --source "$made" --licence "$LICENCE"

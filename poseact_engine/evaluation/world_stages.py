@@ -49,6 +49,8 @@ Poses = dict[tuple[int, int], NDArray[np.float32]]
 """Index of a frame and person to float32 ``[17, 3]``."""
 SEEN_SHARE = 0.1
 """The truth as a detector finds people of whom so much is seen."""
+RECALL_SCORE = 0.1
+"""Boxes from here on count for a detector's recall; which of them the tracker uses is its affair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +201,7 @@ class WorldPipeline:
         model = where.open(models.detector, "detector")
         opened.callback(model.close)
         self.files["detector"] = model
-        return DetectStage(model, DetectConfig(model=models.detector))
+        return DetectStage(model, DetectConfig(model=models.detector, min_score=RECALL_SCORE))
 
     def _pose(
         self,

@@ -33,7 +33,7 @@ from poseact_engine.pose import PoseStage
 from poseact_engine.synthetic.noise import PoseNoise, estimated
 from poseact_engine.synthetic.scene import Scene, SceneConfig
 from poseact_engine.synthetic.truth import FrameTruth
-from poseact_engine.track import TrackStage
+from poseact_engine.track import TrackStage, track_options
 from poseact_engine.types import (
     COCO_JOINTS,
     Event,
@@ -50,7 +50,7 @@ Poses = dict[tuple[int, int], NDArray[np.float32]]
 SEEN_SHARE = 0.1
 """The truth as a detector finds people of whom so much is seen."""
 RECALL_SCORE = 0.1
-"""Boxes from here on count for a detector's recall; which of them the tracker uses is its affair."""
+"""Boxes from here on count for a detector's recall, also where its tracker asks for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +201,9 @@ class WorldPipeline:
         model = where.open(models.detector, "detector")
         opened.callback(model.close)
         self.files["detector"] = model
-        return DetectStage(model, DetectConfig(model=models.detector, min_score=RECALL_SCORE))
+        low_score = track_options(TrackConfig(), model.manifest)["low_score"]
+        config = DetectConfig(model=models.detector, min_score=min(RECALL_SCORE, low_score))
+        return DetectStage(model, config)
 
     def _pose(
         self,

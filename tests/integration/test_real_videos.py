@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real networks on a real film: the engine's joints against OpenCV's warpAffine and PyAV's RGB."""
+"""Real networks on real films: the engine's joints against OpenCV's warpAffine and PyAV's RGB;
+falls and daily life of the University of Rzeszow set, by the bundled action model, which saw
+neither."""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ from poseact_engine import (
     SourceConfig,
 )
 from poseact_engine.bench.plain_loop import PlainLoop
+from poseact_engine.bundled import bundled_model
 from tests.models import make_action
 from tests.real_models import adapt_rtmdet, adapt_tinypose
 
@@ -55,3 +58,23 @@ def test_joints_equal_a_plain_loop_on_shop_cctv(data_dir: Path, tmp_path: Path) 
     assert np.median(far_px) < 0.5
     assert np.mean(np.array(far_px) > 8) < 0.02
     assert np.median(scores) < 0.01
+
+
+@pytest.mark.needs_data
+def test_real_falls_are_reported_and_daily_life_mostly_is_not(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    films = sorted((data_dir / "videos").glob("urfd_*.mp4"))
+    falls = {film.stem for film in films if "fall" in film.stem}
+    assert (len(films), len(falls)) == (12, 7)
+    config = EngineConfig(
+        detect=DetectConfig(model=adapt_rtmdet(data_dir, tmp_path)),
+        pose=PoseConfig(model=adapt_tinypose(data_dir, tmp_path)),
+        action=ActionConfig(model=bundled_model("action")),
+    )
+    told = set()
+    with Engine(config) as engine:
+        for step in engine.run(films):
+            told |= {(films[e.stream].stem, e.action) for e in step.events if e.kind == "new"}
+    assert len({film for film, action in told if action == "falling_down"} & falls) >= 6
+    assert len({film for film, _ in told} - falls) <= 2

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from poseact_engine.config_track import TrackScores
+from poseact_engine.config_track import TrackScores, are_track_scores
 from poseact_engine.errors import ConfigError, ExportError
 from poseact_engine.manifest import Task
 from poseact_engine.types import COCO_JOINTS
@@ -98,13 +98,13 @@ def parse_iou(text: str) -> float | None:
 def parse_track_scores(text: str | None) -> TrackScores | None:
     if text is None:
         return None
-    low, high, new = parse_triple("--track-scores", text)
-    if not 0 <= low <= high <= new <= 1:
+    scores = parse_triple("--track-scores", text)
+    if not are_track_scores(scores):
         raise ExportError(
             "--track-scores: expected LOW,HIGH,NEW, each from the one before to 1, as "
             f"0.1,0.5,0.5, got {text!r}"
         )
-    return low, high, new
+    return scores
 
 
 def parse_joints(text: str) -> tuple[str, ...]:

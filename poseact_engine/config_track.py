@@ -14,6 +14,11 @@ TRACK_SCORES = (0.1, 0.5, 0.5)
 _SCORES = ("low_score", "high_score", "new_score")  # each is at least the one before
 
 
+def are_track_scores(scores: tuple[float, ...]) -> bool:
+    """Whether these are three numbers from 0 to 1, each at least the one before."""
+    return len(scores) == 3 and bool(0 <= scores[0] <= scores[1] <= scores[2] <= 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackConfig(FromMapping):
     """ByteTrack; all durations are seconds of stream time."""

@@ -10,7 +10,7 @@ from poseact_engine import geometry
 from poseact_engine._core import crop, nms
 from poseact_engine.backends.base import Model
 from poseact_engine.config import DetectConfig
-from poseact_engine.config_track import TRACK_SCORES
+from poseact_engine.config_track import TrackConfig
 from poseact_engine.errors import ManifestError
 from poseact_engine.manifest import DetectorManifest
 from poseact_engine.types import FrameBatch, People
@@ -24,18 +24,18 @@ class DetectStage:
     """
 
     def __init__(
-        self, model: Model, config: DetectConfig, *, low_score: float | None = None
+        self, model: Model, config: DetectConfig, track: TrackConfig | None = None
     ) -> None:
-        """``low_score``: the tracker's, if it is not the detector's own."""
+        """``track``: of the tracker that gets the boxes; None: the usual one."""
         manifest = model.manifest
         if not isinstance(manifest, DetectorManifest):
             raise ManifestError(f"detect: expected a detector, got a model of task {manifest.task}")
         self._model = model
         self._manifest = manifest
         self._config = config
-        self._min_score = _first(
-            config.min_score, low_score, (manifest.track_scores or TRACK_SCORES)[0]
-        )
+        options = (track or TrackConfig()).options(manifest.track_scores)
+        least = config.min_score
+        self._min_score = options["low_score"] if least is None else least
         shape = (config.max_batch, 3, manifest.height, manifest.width)
         self._images = np.empty(shape, np.uint8)
         self._seen: dict[int, int] = {}
@@ -102,8 +102,3 @@ class DetectStage:
             found.append((kept, kept_scores, image + np.int32(start)))
         boxes, scores, image = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return boxes, scores, image
-
-
-def _first(*values: float | None) -> float:
-    """The first that is given."""
-    return next(value for value in values if value is not None)

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from poseact_engine.config_track import TrackScores
+from poseact_engine.config_track import TrackScores, are_track_scores
 from poseact_engine.errors import ManifestError
 
 Task = Literal["detector", "pose", "action"]
@@ -39,14 +39,6 @@ def _require_sizes(**values: int) -> None:
 def _require_border(border: tuple[int, int, int]) -> None:
     ok = len(border) == 3 and all(0 <= v <= 255 for v in border)
     _require(ok, "border", "three grey levels (R, G, B) from 0 to 255", border)
-
-
-def _require_track_scores(scores: TrackScores | None) -> None:
-    ok = scores is None or (
-        len(scores) == 3 and bool(0 <= scores[0] <= scores[1] <= scores[2] <= 1)
-    )
-    expected = "null or low, high and new score, each from the one before to 1"
-    _require(ok, "track_scores", expected, scores)
 
 
 def _require_names(field: str, names: tuple[str, ...]) -> None:
@@ -105,7 +97,9 @@ class DetectorManifest(Manifest):
     def __post_init__(self) -> None:
         Manifest.__post_init__(self)
         _require_sizes(height=self.height, width=self.width)
-        _require_track_scores(self.track_scores)
+        ok = self.track_scores is None or are_track_scores(self.track_scores)
+        expected = "null or low, high and new score, each from the one before to 1"
+        _require(ok, "track_scores", expected, self.track_scores)
         _require(
             self.placement in get_args(Placement), "placement", "top_left or center", self.placement
         )

@@ -18,7 +18,7 @@ from poseact_engine.incidents import Incidents
 from poseact_engine.manifest import ActionManifest, PoseManifest, Task
 from poseact_engine.pipeline import Pipeline
 from poseact_engine.pose import PoseStage
-from poseact_engine.track import TrackStage, track_options
+from poseact_engine.track import TrackStage
 from poseact_engine.window import WindowStage
 
 
@@ -92,9 +92,8 @@ class Models:
         config, action = self._config, self._action.manifest
         if not isinstance(action, ActionManifest):
             raise ManifestError(f"models: expected an action model, got one of task {action.task}")
-        low_score = track_options(config.track, self._detector.manifest)["low_score"]
         return Pipeline(
-            detect=DetectStage(self._detector, config.detect, low_score=low_score),
+            detect=DetectStage(self._detector, config.detect, config.track),
             track=TrackStage(config.track, self._detector.manifest),
             pose=PoseStage(self._pose, config.pose),
             window=WindowStage(config.window, action),

@@ -3,34 +3,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from poseact_engine.config_track import TrackConfig
 
-_PANEL = "How to work"
+
+def _score(text: str) -> Any:
+    return typer.Option(min=0, max=1, metavar="S", help=text, rich_help_panel="How to work")
+
 
 DetScore = Annotated[
     float | None,
-    typer.Option(
-        min=0,
-        max=1,
-        metavar="S",
-        help="Least score of a person box. Weak boxes continue tracks, they never begin one. "
-        "Default: what the detector's manifest says, else 0.1.",
-        rich_help_panel=_PANEL,
+    _score(
+        "Least score of a person box. Weak boxes continue tracks, they never begin one. "
+        "Default: what the detector's manifest says, else 0.1."
     ),
 ]
 TrackScore = Annotated[
     float | None,
-    typer.Option(
-        min=0,
-        max=1,
-        metavar="S",
-        help="Score from which a box may begin a track: lower it if people get none, raise it if "
-        "parts of people get one. Default: what the detector's manifest says, else 0.5.",
-        rich_help_panel=_PANEL,
+    _score(
+        "Score from which a box may begin a track: lower it if people get none, raise it if "
+        "parts of people get one. Default: what the detector's manifest says, else 0.5."
     ),
 ]
 

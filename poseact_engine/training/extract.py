@@ -147,9 +147,7 @@ class Extractor:
             ahead.close()
 
     def _detect(self, mux: Mux) -> Iterator[tuple[FrameBatch, People]]:
-        detect = DetectStage(
-            self._detector, self._config.detect, low_score=self.track_options["low_score"]
-        )
+        detect = DetectStage(self._detector, self._config.detect, self._config.track)
         while (frames := mux.next_batch(BATCH_FRAMES, BATCH_TIMEOUT_S)) is not None:
             yield frames, detect(frames)
             del frames

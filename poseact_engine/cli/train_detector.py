@@ -5,23 +5,21 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from poseact_engine.cli import train_options as opt
 from poseact_engine.cli.train_pictures import (
-    CACHE,
     DataChoice,
     Found,
     Target,
     find_data,
-    made_config,
-    parse_sides,
     refuse_with_init,
     run_training,
 )
+from poseact_engine.cli.train_scenes import MadeOptions, parse_sides
 
 if TYPE_CHECKING:
     from poseact_engine.training.detector import BoxScorer
@@ -70,13 +68,13 @@ def train_detector(
     validation_images: opt.ValidationImages = None,
     licence: opt.Licence = None,
     synthetic: opt.Synthetic = 0,
-    first_seed: opt.FirstSeed = 0,
+    first_seed: opt.FirstSeed = None,
     synthetic_validation: opt.SyntheticValidation = 0,
-    validation_seed: opt.ValidationSeed = 900_000,
-    seconds: opt.Seconds = 8,
-    pictures: opt.Pictures = 8,
+    validation_seed: opt.ValidationSeed = None,
+    seconds: opt.Seconds = None,
+    pictures: opt.Pictures = None,
     people: opt.PeopleInScene = None,
-    picture_size: opt.PictureSize = "640x360",
+    picture_size: opt.PictureSize = None,
     cache: opt.Cache = None,
     size: Size = "256x416",
     depth: Depth = None,
@@ -117,13 +115,15 @@ def train_detector(
         patience=patience, validate_every=validate_every, seed=seed, workers=workers,
         device=device, precision=precision,
     )  # fmt: skip
-    scenes = {"seconds": seconds, "pictures": pictures, "size": picture_size}
+    scenes = MadeOptions(
+        synthetic=synthetic, synthetic_validation=synthetic_validation, first_seed=first_seed,
+        validation_seed=validation_seed, seconds=seconds, pictures=pictures, people=people,
+        picture_size=picture_size, cache=cache,
+    )  # fmt: skip
     choice = DataChoice(
         data=data or [], images=images or [], validation=validation,
-        validation_images=validation_images,
-        made=made_config(synthetic, first_seed, people=people, **cast(Any, scenes)),
-        made_validation=made_config(synthetic_validation, validation_seed, **cast(Any, scenes)),
-        cache=cache or output.parent / CACHE, workers=workers,
+        validation_images=validation_images, made=scenes.train(), made_validation=scenes.held_out(),
+        cache=scenes.folder(output), workers=workers,
     )  # fmt: skip
     net, network = _network(init, depth=depth, width=width, depthwise=depthwise, seed=seed)
     config = DetectorConfig(

@@ -8,6 +8,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from poseact_engine.cli.train_scenes import (
+    FIRST_SEED,
+    PICTURE_SIZE,
+    PICTURES,
+    SECONDS,
+    VALIDATION_SEED,
+)
 from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 
 DATA, MADE, LEARNING, RUN = "Data", "Made scenes", "Learning", "Run"
@@ -40,25 +47,36 @@ Synthetic = Annotated[
     int, typer.Option(help="Scenes of the made world to learn from.", min=0, rich_help_panel=MADE)
 ]
 FirstSeed = Annotated[
-    int,
+    int | None,
     typer.Option(
         help=f"Of these scenes; seeds from {FIRST_EVALUATION_SEED} on are for evaluation alone.",
-        min=0, rich_help_panel=MADE,
+        min=0, show_default=str(FIRST_SEED), rich_help_panel=MADE,
     ),
 ]  # fmt: skip
 SyntheticValidation = Annotated[
     int, typer.Option(help="Held-out scenes of the made world.", min=0, rich_help_panel=MADE)
 ]
 ValidationSeed = Annotated[
-    int, typer.Option(help="Seed of the first of them.", min=0, rich_help_panel=MADE)
-]
+    int | None,
+    typer.Option(
+        help="Seed of the first of them.",
+        min=0, show_default=str(VALIDATION_SEED), rich_help_panel=MADE,
+    ),
+]  # fmt: skip
 Seconds = Annotated[
-    int, typer.Option(help="Length of a scene.", min=1, max=3600, rich_help_panel=MADE)
-]
+    int | None,
+    typer.Option(
+        help="Length of a scene.",
+        min=1, max=3600, show_default=str(SECONDS), rich_help_panel=MADE,
+    ),
+]  # fmt: skip
 Pictures = Annotated[
-    int,
-    typer.Option(help="Of each scene, evenly over its seconds.", min=1, rich_help_panel=MADE),
-]
+    int | None,
+    typer.Option(
+        help="Of each scene, evenly over its seconds.",
+        min=1, show_default=str(PICTURES), rich_help_panel=MADE,
+    ),
+]  # fmt: skip
 PeopleInScene = Annotated[
     int | None,
     typer.Option(
@@ -68,7 +86,10 @@ PeopleInScene = Annotated[
     ),
 ]  # fmt: skip
 PictureSize = Annotated[
-    str, typer.Option(help="WIDTHxHEIGHT of made pictures.", rich_help_panel=MADE)
+    str | None,
+    typer.Option(
+        help="WIDTHxHEIGHT of made pictures.", show_default=PICTURE_SIZE, rich_help_panel=MADE
+    ),
 ]
 Cache = Annotated[
     Path | None,

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from poseact_engine.training.trainer import Epoch, Job, Outcome
     from poseact_engine.training.trainer_config import TrainerConfig
 
-CACHE = "made-scenes"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataChoice:
@@ -89,36 +87,6 @@ class Target:
                 f"{state}: an earlier run was broken off there; go on with it by --resume, or"
                 " delete it"
             )
-
-
-def made_config(
-    scenes: int,
-    first_seed: int,
-    *,
-    seconds: int,
-    pictures: int,
-    size: str,
-    people: int | None = None,
-) -> MadeConfig | None:
-    """None for no scenes; ConfigError where something is asked of them all the same."""
-    from poseact_engine.training.made_pictures import MadeConfig
-
-    if scenes == 0:
-        if people is not None:
-            raise ConfigError("--people: expected --synthetic with it, got none")
-        return None
-    return MadeConfig(
-        scenes=scenes, first_seed=first_seed, seconds=seconds, pictures=pictures,
-        size=parse_sides("--picture-size", size), people=people,
-    )  # fmt: skip
-
-
-def parse_sides(option: str, text: str) -> tuple[int, int]:
-    """Two whole numbers with an x between them."""
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(p.isdecimal() and len(p) < 6 and int(p) > 0 for p in parts):
-        raise ConfigError(f"{option}: expected two whole numbers as 256x416, got {text!r}")
-    return int(parts[0]), int(parts[1])
 
 
 def refuse_with_init(**given: object) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from poseact_engine.errors import ConfigError, PoseActError
+from poseact_engine.errors import ConfigError, PoseActError, SourceError
 from tests.commands import succeed
 from tests.poses import write_sequences
 
@@ -78,9 +78,47 @@ def test_an_action_network_learns_with_the_shares_that_were_asked_for(tmp_path: 
     assert loop["augment"]["swing_arm"] == 0.125
 
 
-def test_people_are_asked_for_in_made_scenes_alone() -> None:
-    with pytest.raises(ConfigError, match="--people: expected --synthetic with it, got none"):
-        train(*DETECTOR, "--data", "a.json", "--images", "a", "--people", "2", "-o", "x.pt")
+OPTIONS = {
+    "--people": "--synthetic",
+    "--first-seed": "--synthetic",
+    "--validation-seed": "--synthetic-validation",
+    "--seconds": "--synthetic or --synthetic-validation",
+    "--pictures": "--synthetic or --synthetic-validation",
+    "--picture-size": "--synthetic or --synthetic-validation",
+    "--cache": "--synthetic or --synthetic-validation",
+}
+
+
+@pytest.mark.parametrize("kind", ["detector", "pose"])
+@pytest.mark.parametrize(("option", "needs"), OPTIONS.items())
+def test_made_scenes_alone_have_options(kind: str, option: str, needs: str) -> None:
+    value = "64x64" if option == "--picture-size" else "2"
+    with pytest.raises(ConfigError, match=f"{option}: expected {needs} with it, got none"):
+        train(kind, "--data", "a.json", "--images", "a", option, value, "-o", "x.pt")
+
+
+def test_what_held_out_scenes_do_not_have_is_refused_of_them() -> None:
+    held_out = ["--synthetic-validation", "1", "--seconds", "2", "-o", "x.pt"]
+    with pytest.raises(ConfigError, match="--people: expected --synthetic with it"):
+        train("pose", "--data", "a.json", "--images", "a", "--people", "2", *held_out)
+    with pytest.raises(SourceError, match=r"a\.json"):  # all else is asked of them rightly
+        train("pose", "--data", "a.json", "--images", "a", *held_out)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--pictures", "481"], "--pictures: expected at most 480 of 2 s, got 481"),
+        (["--first-seed", "999999"], "--first-seed: expected seeds below 1000000"),
+        (
+            ["--synthetic-validation", "2", "--validation-seed", "999999"],
+            "--validation-seed: expected seeds below 1000000.*999999 to 1000000",
+        ),
+    ],
+)
+def test_errors_of_made_scenes_name_the_option(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train("detector", "--synthetic", "2", "--seconds", "2", *words, "-o", "x.pt")
 
 
 def test_a_drawing_process_that_dies_ends_the_drawing(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ an older world are never taken for those of the present one.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -18,7 +19,7 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -35,6 +36,7 @@ from poseact_engine.synthetic.truth import FrameTruth
 
 TRUTH = "person_keypoints.json"
 IMAGES = "images"
+UNFINISHED = ".scenes-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,20 +120,45 @@ def made_pictures(
         return found
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".scenes-", dir=cache))
-        try:
-            temporary.chmod(0o755)  # was made for its owner alone
+        with _folder_of_this_run(cache) as temporary:
             _draw(config, temporary, workers, on_scene)
             if not found.truth.is_file():  # another run may have been faster
                 shutil.rmtree(folder, ignore_errors=True)
                 temporary.rename(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         if isinstance(error, PoseActError):
             raise
         raise SinkError(f"{cache}: cannot be written: {error.strerror or error}") from error
     return found
+
+
+@contextmanager
+def _folder_of_this_run(cache: Path) -> Generator[Path]:
+    """Locked while it is drawn into: a lock ends with its process, however that ends. Those that
+    commands left behind which were killed are removed first."""
+    with ExitStack() as own:
+        with _locked(cache):  # a folder is not yet locked when it is made
+            for left in cache.glob(f"{UNFINISHED}*"):
+                with suppress(OSError), _locked(left, wait=False):
+                    shutil.rmtree(left, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=cache))
+            own.callback(shutil.rmtree, folder, ignore_errors=True)
+            own.enter_context(_locked(folder))
+        folder.chmod(0o755)  # was made for its owner alone
+        yield folder
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool = True) -> Generator[None]:
+    """OSError where it is not there, or, without ``wait``, could not be locked; with it, a file
+    system without locks does without."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(*([OSError] if wait else [])):
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
 
 
 def _draw(config: MadeConfig, folder: Path, workers: int, on_scene: Callable[[int], None]) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,25 @@ def test_processes_that_draw_end_when_the_command_is_killed(tmp_path: Path) -> N
     process.wait()
     wait_until_all_ended(process.pid)
     process.communicate()
+
+
+def test_the_folder_of_a_killed_command_is_removed_and_that_of_a_running_one_kept(
+    tmp_path: Path,
+) -> None:
+    config = MadeConfig(scenes=1, seconds=1, pictures=1, size=(128, 96))
+    cache = tmp_path / "made-scenes"
+    process = drawing(tmp_path, 0)
+    (unfinished,) = cache.iterdir()
+    made_pictures(config, cache)
+    assert process.poll() is None
+    assert unfinished.is_dir()
+    process.kill()
+    process.communicate()
+    assert unfinished.is_dir()
+    made = made_pictures(replace(config, first_seed=1), cache)
+    assert not unfinished.exists()
+    assert made.truth.is_file()
+    assert not list(cache.glob(".*"))
 
 
 def test_a_run_that_was_faster_is_left_alone(

@@ -70,9 +70,15 @@ Normalised = Annotated[
     bool, typer.Option("--normalised", help="Coordinates are shares of width and height, 0 to 1.")
 ]
 Dataset = Annotated[
-    str | None, typer.Option(help="Stands before all names. Default: the folder's name.")
+    str | None,
+    typer.Option(
+        help="Stands before all names, clips and subjects; parts of one data set have the same."
+        " Default: the folder's name, or that of the folder around those named as classes."
+    ),
 ]
-
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", "-y", help="Replace the file if it is there.")
+]
 
 convert_command = typer.Typer(add_completion=False)
 
@@ -94,6 +100,7 @@ def convert(
     images: Images = None,
     normalised: Normalised = False,
     dataset: Dataset = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a keypoint file of what another estimator found, for `train action` and `eval action`.
 
@@ -120,9 +127,9 @@ def convert(
         normalised=normalised,
         dataset=dataset,
     )
-    check_keypoint_target(output, overwrite=True)
     if output.resolve() in {path.resolve() for path in paths}:
         raise SinkError(f"{output}: is read and would be overwritten; choose another name")
+    check_keypoint_target(output, overwrite=overwrite)
     console = Console()
     with console.status("reading") as status:
         done = foreign.convert(

@@ -43,9 +43,10 @@ Pattern = Annotated[
     str | None,
     typer.Option(
         metavar="REGEX",
-        help="What file names tell, by named groups: (?P<clip>...), (?P<camera>...), "
-        "(?P<subject>...). Videos of one clip or subject stay together when data are split; "
-        "without a clip group, so do those that differ in the camera alone.",
+        help="What names of files, with their folders below DIR, tell, by named groups: "
+        "(?P<clip>...), (?P<camera>...), (?P<subject>...). Videos of one clip or subject "
+        "stay together when data are split; without a clip group, so do those that differ in the "
+        "camera alone.",
         show_default="each video is a clip, but for cameras that end its name: _cam2",
         rich_help_panel=_LABELS,
     ),

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from poseact_engine.cli.synth_sequences import check_no_scene_options, make_sequences
 from poseact_engine.errors import ConfigError, SinkError
+from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 
 if TYPE_CHECKING:
     from poseact_engine.synthetic.files import SceneFiles
@@ -242,7 +243,7 @@ def _make(configs: list[SceneConfig], files: SceneFiles, folder: Path) -> int:
             sequences += scene_sequences(config, truths)
             done, frames = done + 1, frames + len(truths)
     if done:
-        _finish(files, sequences, folder, console)
+        _finish(files, sequences, folder, console, last_seed=configs[-1].seed)
     took_s = time.monotonic() - began_s
     console.print(
         f"{done} of {len(configs)} scenes, {frames} frames, {len(sequences)} people "
@@ -268,7 +269,12 @@ def _bar(configs: list[SceneConfig], console: Console) -> Iterator[Callable[[], 
 
 
 def _finish(
-    files: SceneFiles, sequences: list[PoseSequence], folder: Path, console: Console
+    files: SceneFiles,
+    sequences: list[PoseSequence],
+    folder: Path,
+    console: Console,
+    *,
+    last_seed: int,
 ) -> None:
     from poseact_engine.synthetic.files import COCO, IMAGES, KEYPOINTS
     from poseact_engine.training.keypoints import write_sequences
@@ -278,6 +284,9 @@ def _finish(
         write_sequences(folder / KEYPOINTS, sequences)
         written.append(folder / KEYPOINTS)
     console.print(f"wrote {', '.join(map(str, written))}", markup=False)
+    if last_seed >= FIRST_EVALUATION_SEED:
+        console.print(f"seeds from {FIRST_EVALUATION_SEED} on are for measuring, never to train on")
+        return
     lines = []
     if sequences:
         keypoints = shlex.quote(str(folder / KEYPOINTS))

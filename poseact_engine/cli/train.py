@@ -15,6 +15,9 @@ DATA, NETWORK, LEARNING, RUN = "Data", "Network", "Learning", "Run"
 
 Data = Annotated[list[Path], typer.Argument(help="Keypoint files (.npz).", metavar="DATA...")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write (.pt).")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", "-y", help="Replace the checkpoint if it is there.")
+]
 Exclude = Annotated[
     list[str] | None,
     typer.Option(
@@ -178,6 +181,7 @@ def train_action(
     no_fall_share: NoFallShare = 1.0,
     init: Init = None,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     tensorboard: TensorBoard = None,
     device: Device = "auto",
     threads: Threads = 2,
@@ -217,4 +221,11 @@ def train_action(
         model=command.model_config(init, hidden, layers, normalise, dropout=dropout),
         loop=loop,
     )
-    command.run(config, output, device=device, resume=resume, tensorboard=tensorboard)
+    command.run(
+        config,
+        output,
+        device=device,
+        overwrite=overwrite,
+        resume=resume,
+        tensorboard=tensorboard,
+    )

@@ -51,6 +51,7 @@ def run(
     output: Path,
     *,
     device: DeviceChoice,
+    overwrite: bool,
     resume: bool,
     tensorboard: Path | None,
 ) -> None:
@@ -59,7 +60,7 @@ def run(
     ``typer.Exit`` with the signal's code where the run was broken off.
     """
     state = resume_path(output)
-    _check_files(config, output, state, resume=resume)
+    _check_files(config, output, state, overwrite=overwrite, resume=resume)
     where = resolve_device(device)
     console = report_console()
     start_s = time.monotonic()
@@ -81,14 +82,16 @@ def run(
     console.print(done, highlight=False, soft_wrap=True)
 
 
-def _check_files(config: TrainConfig, output: Path, state: Path, *, resume: bool) -> None:
+def _check_files(
+    config: TrainConfig, output: Path, state: Path, *, overwrite: bool, resume: bool
+) -> None:
     """What would go wrong after the long work, or destroy what is read or an earlier run."""
     given = (*config.data, *config.validation_data, config.init)
     read = {path.resolve() for path in given if path is not None}
     for path in (output, state):
-        check_target(path, overwrite=True)
         if path.resolve() in read:
             raise SinkError(f"{path}: is a file to be read and would be overwritten")
+        check_target(path, overwrite=overwrite or path == state)
     if resume and not state.is_file():
         raise SourceError(
             f"{state}: no such training state to go on from; leave --resume out to begin anew"

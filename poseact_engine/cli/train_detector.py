@@ -62,6 +62,7 @@ Zoom = Annotated[
 def train_detector(
     output: opt.Output,
     *,
+    overwrite: opt.Overwrite = False,
     data: opt.Data = None,
     images: opt.Images = None,
     validation: opt.Validation = None,
@@ -130,7 +131,9 @@ def train_detector(
         network=network, size=parse_sides("--size", size), trainer=trainer,
         augment=DetectorAugment(scale=(1 / zoom, zoom)),
     )  # fmt: skip
-    target = Target(output=output, resume=resume, tensorboard=tensorboard, init=init)
+    target = Target(
+        output=output, overwrite=overwrite, resume=resume, tensorboard=tensorboard, init=init
+    )
     target.check(choice)
     found = find_data(choice, Console(), joints=False)
     job = DetectorJob(net, found.train, config, validation=found.validation, scorer=_scorer(found))

@@ -20,6 +20,9 @@ from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 DATA, MADE, LEARNING, RUN = "Data", "Made scenes", "Learning", "Run"
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write (.pt).")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", "-y", help="Replace the output if it is there.")
+]
 Data = Annotated[
     list[Path] | None,
     typer.Option(help="COCO JSON (repeatable).", rich_help_panel=DATA),

@@ -67,6 +67,7 @@ class Target:
     """Where the model and the state of the run go."""
 
     output: Path
+    overwrite: bool
     resume: bool
     tensorboard: Path | None
     init: Path | None
@@ -76,12 +77,12 @@ class Target:
         what is read or what an earlier run has done."""
         from poseact_engine.training.session import resume_path
 
-        check_target(self.output, overwrite=True)
         read = {p.resolve() for p in (*choice.data, choice.validation, self.init) if p is not None}
         state = resume_path(self.output)
         for path in (self.output, state):
             if path.resolve() in read:
                 raise SinkError(f"{path}: is a file to be read and would be overwritten")
+        check_target(self.output, overwrite=self.overwrite)
         if state.exists() and not self.resume:
             raise SinkError(
                 f"{state}: an earlier run was broken off there; go on with it by --resume, or"

@@ -92,6 +92,7 @@ Cover = Annotated[
 def train_pose(
     output: opt.Output,
     *,
+    overwrite: opt.Overwrite = False,
     data: opt.Data = None,
     images: opt.Images = None,
     validation: opt.Validation = None,
@@ -166,7 +167,9 @@ def train_pose(
         hidden_weight=hidden_weight,
         augment=PoseAugment(rotate_deg=rotate_deg, scale=scale, half_body=half_body, cover=cover),
     )  # fmt: skip
-    target = Target(output=output, resume=resume, tensorboard=tensorboard, init=init)
+    target = Target(
+        output=output, overwrite=overwrite, resume=resume, tensorboard=tensorboard, init=init
+    )
     target.check(choice)
     found = find_data(choice, Console(), joints=True)
     job = PoseJob(net, found.train, config, validation=found.validation, scorer=_scorer(found))

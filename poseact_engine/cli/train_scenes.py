@@ -67,8 +67,12 @@ class MadeOptions:
         if not scenes:
             return None
         ok = seed + scenes <= FIRST_EVALUATION_SEED
-        expected = f"seeds below {FIRST_EVALUATION_SEED}, as those from there on are for evaluation"
-        check(ok, option, expected, f"{seed} to {seed + scenes - 1}")
+        check(
+            ok,
+            option,
+            f"seeds below {FIRST_EVALUATION_SEED}, as those from there on are for evaluation alone",
+            f"{seed} to {seed + scenes - 1}",
+        )
         seconds = SECONDS if self.seconds is None else self.seconds
         pictures = PICTURES if self.pictures is None else self.pictures
         most = MOST_PICTURES_S * seconds

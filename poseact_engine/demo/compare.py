@@ -20,6 +20,7 @@ from poseact_engine.evaluation.incident_scores import (
 from poseact_engine.evaluation.mot_metrics import pair_boxes
 from poseact_engine.evaluation.owners import Owners
 from poseact_engine.synthetic.truth import FallTruth, FrameTruth
+from poseact_engine.types import ACTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,8 @@ class Comparison:
     """In the order of their starts."""
     right: Mapping[str, bool]
     """Incident to whether what it says is so."""
+    later_s: Mapping[str, float]
+    """Of those that are not so when they are reported: when it becomes so, before they are over."""
     people: Mapping[int, int | None]
     """Track to the person it followed most of the time; None: nobody."""
 
@@ -101,16 +104,33 @@ def compare(
     }
     falls = sorted(truth.falls, key=lambda fall: fall.start_s)
     activities = {p.id: Activity(times_s=p.times_s, labels=p.actions) for p in truth.people}
-    outcomes = score_incidents("", list(told.values()), falls, activities, seconds=0.0).falls
-    alone = {
-        name: score_incidents("", [one], falls, activities, seconds=0.0)
+    right = {
+        name: not score_incidents("", [one], falls, activities, seconds=0.0).false
         for name, one in told.items()
     }
+    later = {
+        one.name: _became_true(activities, told[one.name], one.end_s)
+        for one in incidents
+        if not right[one.name]
+    }
+    outcomes = score_incidents("", list(told.values()), falls, activities, seconds=0.0).falls
     return Comparison(
         falls=outcomes,
-        right={name: not scores.false for name, scores in alone.items()},
+        right=right,
+        later_s={name: time_s for name, time_s in later.items() if time_s is not None},
         people=people,
     )
+
+
+def _became_true(activities: Mapping[int, Activity], told: Told, end_s: float) -> float | None:
+    """The first time after it was told, no later than ``end_s``, at which it is so."""
+    activity = None if told.person is None else activities.get(told.person)
+    if activity is None or told.action not in ACTIONS:
+        return None
+    times = activity.times_s
+    after = (times > told.time_s) & (times <= end_s)
+    found = np.flatnonzero(after & (activity.labels == ACTIONS.index(told.action)))
+    return float(times[found[0]]) if len(found) else None
 
 
 def _owner(owners: Owners, track: TrackRecord | None, time_s: float) -> int | None:

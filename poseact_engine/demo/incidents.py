@@ -7,11 +7,13 @@ import base64
 import html
 from collections.abc import Sequence
 
+from poseact_engine.demo.compare import Comparison
 from poseact_engine.demo.pictures import Shot, Strip
 from poseact_engine.demo.record import Incident
 from poseact_engine.demo.show import StreamShow
 from poseact_engine.evaluation.incident_scores import LATE_S, FallOutcome
 from poseact_engine.html_page import table
+from poseact_engine.synthetic.scene import REPORTED_AFTER_S
 
 
 def seconds(value: float) -> str:
@@ -22,15 +24,21 @@ def words(name: str) -> str:
     return html.escape(name.replace("_", " "))
 
 
+NOT_COUNTED = (
+    "Falls that are hidden by half or more, or that end less than"
+    f" {REPORTED_AFTER_S:g} s before the scene does, are not counted."
+)
+
+
 def fall_table(streams: Sequence[StreamShow]) -> str:
     rows = [_fall_row(s, fall) for s in streams for fall in s.comparison.falls]
     if not rows:
-        return "<p>Nobody fell in this scene.</p>"
+        return f'<p>No fall to report.</p><p class="soft">{NOT_COUNTED}</p>'
     head = ("camera", "person", "fell at", "on the ground at", "reported at", "after", "")
     return (
         f'<div class="scroll falls" tabindex="0">{table(head, rows)}</div>'
         '<p class="soft">A fall begins where balance is lost, and is reported if a fall of that '
-        f"person is, no later than {LATE_S:g} s after the body came to rest.</p>"
+        f"person is, no later than {LATE_S:g} s after the body came to rest. {NOT_COUNTED}</p>"
     )
 
 
@@ -50,18 +58,26 @@ def incident_cards(stream: StreamShow) -> str:
     if not stream.incidents:
         return f"<p>{html.escape(stream.name)}: none was reported.</p>"
     cards = (
-        _card(stream, one, right=stream.comparison.right[one.name]) for one in stream.incidents
+        _card(stream, one, verdict=_verdict(stream.comparison, one.name))
+        for one in stream.incidents
     )
     return "\n".join(cards)
 
 
-def _card(stream: StreamShow, incident: Incident, *, right: bool) -> str:
+def _verdict(comparison: Comparison, incident: str) -> str:
+    if comparison.right[incident]:
+        return '<span class="right">right: it was so</span>'
+    later_s = comparison.later_s.get(incident)
+    why = "it was not so" if later_s is None else f"too early, it was so from {seconds(later_s)}"
+    return f'<span class="false">false: {why}</span>'
+
+
+def _card(stream: StreamShow, incident: Incident, *, verdict: str) -> str:
     who = f"{words(incident.action)}, track {incident.track} of {html.escape(stream.name)}"
-    kind, told = ("right", "right: it was so") if right else ("false", "false: it was not so")
     strip = stream.strips.get(incident.name)
     return (
         f'<section class="incident"><h3>{who[0].upper()}{who[1:]}</h3>'
-        f'<p>Reported at {seconds(incident.told_s)}, <span class="{kind}">{told}</span>. '
+        f"<p>Reported at {seconds(incident.told_s)}, {verdict}. "
         f"Probability up to {incident.score:.0%}; over at {seconds(incident.end_s)}.</p>"
         f"{'' if strip is None else _strip(strip, who)}</section>"
     )

@@ -19,7 +19,7 @@ ABOUT_MODELS = (
     "The bundled detector and pose network know scenes that were made by code, like this one. They "
     "are for demonstration and tests, not for real cameras."
 )
-UNSEEN = "This very scene they have not seen: training refuses scenes with numbers so high."
+UNSEEN = "This very scene they have not seen: scenes with numbers so high are kept for measuring."
 PERHAPS_SEEN = "Training draws scenes with numbers as low as this one's: they may have seen it."
 NEXT_STEPS = """\
 poseact models list       # official weights; `poseact models pull NAME` verifies and exports them

@@ -44,7 +44,7 @@ class Show:
     bundled: frozenset[str]
     """Tasks whose model came with the package."""
     unseen: bool
-    """The scenes are of those that training refuses."""
+    """The scenes are of those that are kept for measuring."""
     frames: int
     elapsed_s: float
     streams: Sequence[StreamShow]

@@ -54,6 +54,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_nobody_is_told_to_train_on_scenes_for_measuring(tmp_path: Path) -> None:
+    done = synth(tmp_path / "a", "--first-seed", "999999", "--no-videos")
+    assert done.exit_code == 0, done.output
+    assert "from 1000000 on are for measuring, never to train on" in done.output
+    assert "poseact train" not in done.output
+
+
 def test_videos_have_every_frame_at_its_time(folder: Path) -> None:
     for seed in SEEDS:
         with av.open(str(folder / "videos" / f"scene-{seed:06d}.mp4")) as container:

@@ -187,7 +187,11 @@ def test_made_scenes_are_drawn_once(tmp_path: Path) -> None:
     assert len(drawn) == 4
     when = [path.stat().st_mtime_ns for path in drawn]
     time.sleep(0.02)
-    assert train(*words) == first
+    before = (tmp_path / "d.pt").read_bytes()
+    with pytest.raises(PoseActError, match=r"d\.pt exists; .* --overwrite"):
+        train(*words)
+    assert (tmp_path / "d.pt").read_bytes() == before
+    assert train(*words, "--overwrite") == first
     assert [path.stat().st_mtime_ns for path in drawn] == when
     assert list((tmp_path / "curves").glob("events.*"))
     truth = next((tmp_path / "made-scenes").glob("scenes-0-1-*")) / "person_keypoints.json"

@@ -72,10 +72,16 @@ def test_class_numbers_are_mapped_by_json_or_csv(tmp_path: Path) -> None:
             tmp_path / name,
         )
         said = convert(*args)
+        before = (tmp_path / "k.npz").read_bytes()
+        with pytest.raises(SinkError, match=r"k\.npz exists; .* --overwrite"):
+            convert(*args)
+        assert (tmp_path / "k.npz").read_bytes() == before
+        assert convert(*args, "--overwrite") == said
         assert "2 sequences of 3 clips (1 falling_down, 1 harmless)" in said
         assert "left out: 1 clips of classes that the map does not have" in said
         labels = [set(s.labels.tolist()) for s in read_sequences([tmp_path / "k.npz"])]
         assert labels == [{1}, {-2}]
+        (tmp_path / "k.npz").unlink()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -108,6 +110,18 @@ def test_sitting_that_is_called_lying_is_false() -> None:
     told = [incident(5, "lying_down", 2.0), incident(5, "lying_down", 5.0)]
     found = compare([track(5, 1, range(180))], told, truth)
     assert found.false == 2
+
+
+@pytest.mark.parametrize(("lies_from", "later"), [(40, {"a": 40 / 30}), (75, {})])
+def test_a_report_of_what_is_so_only_later_is_false_and_says_when(
+    lies_from: int, later: dict[str, float]
+) -> None:
+    """Over at 2 s; who lies down after that did not lie while it was said."""
+    truth = scene({1: [UNKNOWN] * lies_from + [LYING] * (90 - lies_from)})
+    told = replace(incident(1, "lying_down", 1.0, name="a"), end_s=2.0)
+    found = compare([track(1, 1, range(90))], [told], truth)
+    assert not found.right["a"]
+    assert found.later_s == pytest.approx(later)
 
 
 def test_a_track_off_its_person_for_a_moment_is_still_theirs() -> None:

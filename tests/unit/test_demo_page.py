@@ -178,7 +178,7 @@ def test_a_scene_without_falls_and_incidents_says_so(show: Show) -> None:
         command="poseact demo",
     )  # fmt: skip
     text = Page(page(empty)).text
-    assert "Nobody fell" in text
+    assert "No fall to report" in text
     assert "quiet: none was reported" in text
     assert "not for real cameras" not in text  # no bundled model
     assert stream.comparison.falls[0].falling_s is None

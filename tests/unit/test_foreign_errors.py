@@ -173,6 +173,27 @@ def test_wrong_clips_of_pickles_are_named(
     assert "clip 0" in str(error.value)
 
 
+def nested(levels: int) -> list[Any]:
+    """Ten times the same list in a list, and so on: small in a pickle, endless when written out."""
+    value: list[Any] = [1]
+    for _ in range(levels):
+        value = [value] * 10
+    return value
+
+
+@pytest.mark.parametrize("name", ["label", "frame_dir", "total_frames", "img_shape"])
+@pytest.mark.parametrize("kind", ["nested", "number"])
+def test_values_that_are_endless_when_written_out_are_not(
+    tmp_path: Path, poses: Any, name: str, kind: str
+) -> None:
+    content = pyskl_content(poses[None])
+    content["annotations"][0][name] = nested(30) if kind == "nested" else [10**5000]
+    path = write_pickle(tmp_path / "a.pkl", content)
+    with pytest.raises(SourceError, match="clip 0") as error:
+        converted("pyskl", path)
+    assert len(str(error.value)) < 400 + len(str(path))
+
+
 def test_the_same_clip_twice_and_no_clips_in_a_pickle(tmp_path: Path, poses: Any) -> None:
     content = pyskl_content(poses[None])
     content["annotations"] *= 2

@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 from poseact_engine.errors import ConfigError, SourceError
-from poseact_engine.training.clip_names import ClipNames, parse_label
 from poseact_engine.training.foreign.convert import Converted
 from poseact_engine.training.foreign.mapping import BODY_25, OPENPOSE_18
 from tests.foreign_keypoints import (
@@ -33,7 +32,7 @@ from tests.foreign_keypoints import (
 from tests.foreign_keypoints import (
     OPENPOSE_25 as PARTS_25,
 )
-from tests.poses import CLASSES, make_poses
+from tests.poses import make_poses
 
 FRAMES = 30
 LEFT_WRIST, RIGHT_WRIST, RIGHT_KNEE = (
@@ -117,6 +116,9 @@ def test_shares_of_the_frame_become_pixels_when_asked_for(tmp_path: Path, poses:
     check_one(converted("openpose", tmp_path / "x", normalised=True), poses, rtol=1e-5)
     with pytest.raises(ConfigError, match="give --normalised"):
         converted("openpose", tmp_path / "x")
+    write_openpose(tmp_path / "y", [[p] for p in poses])
+    with pytest.raises(ConfigError, match=r"shares .* for --normalised, got .* are pixels"):
+        converted("openpose", tmp_path / "y", normalised=True)
 
 
 def test_coco_results_by_number_and_by_the_images_names(tmp_path: Path, poses: Any) -> None:
@@ -208,66 +210,3 @@ def test_poses_that_score_too_little_are_left_out(tmp_path: Path, poses: Any) ->
     path = write_json(tmp_path / "a.json", alphapose_entries([[p] for p in weak]))
     (sequence,) = converted("alphapose", path, min_score=0.2).sequences
     np.testing.assert_array_equal(np.rint(sequence.times_s * 30), [i for i in range(30) if i % 3])
-
-
-# ---------------------------------------------------------------- labels and names
-
-
-def test_labels_and_origins_come_from_folders_and_names(tmp_path: Path, poses: Any) -> None:
-    for folder, stem in (("Falling", "E1_C1_P7"), ("Falling", "E1_C2_P7"), ("walk", "E2_C1_P8")):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        write_json(tmp_path / folder / f"{stem}.json", alphapose_entries([[p] for p in poses]))
-    names = ClipNames(r"(?P<camera>C\d)_(?P<subject>P\d)")
-    done = converted("alphapose", tmp_path, label=None, names=names, dataset="site")
-    told = [(s.name, CLASSES[s.labels[0]], s.clip, s.camera, s.subject) for s in done.sequences]
-    assert told == [
-        ("site/Falling/E1_C1_P7", "falling_down", "site/Falling/E1__P7", "C1", "site/P7"),
-        ("site/Falling/E1_C2_P7", "falling_down", "site/Falling/E1__P7", "C2", "site/P7"),
-        ("site/walk/E2_C1_P8", "walking", "site/walk/E2__P8", "C1", "site/P8"),
-    ]
-    one = converted("alphapose", tmp_path / "walk" / "E2_C1_P8.json", label=None)
-    assert one.sequences[0].name == "walk/E2_C1_P8"
-    (tmp_path / "walk").rename(tmp_path / "running")
-    with pytest.raises(ConfigError, match=r"folder named carrying, .* got 'running'"):
-        converted("alphapose", tmp_path, label=None)
-
-
-def test_clips_of_the_same_name_are_refused(tmp_path: Path, poses: Any) -> None:
-    paths = [tmp_path / day / "walking" for day in ("monday", "tuesday")]
-    for path in paths:
-        path.mkdir(parents=True)
-        content = json.dumps(alphapose_entries([[p] for p in poses]))
-        (path / "a.json").write_text(content, encoding="utf-8-sig")
-    with pytest.raises(ConfigError, match=r"tuesday.* 'walking/a' as one of .*monday.*--dataset"):
-        converted("alphapose", *paths)
-    assert len(converted("alphapose", tmp_path).sequences) == 2
-
-
-def test_images_of_several_clips_in_one_file_are_several_clips(tmp_path: Path, poses: Any) -> None:
-    entries = alphapose_entries([[p] for p in poses])
-    for index, entry in enumerate(entries):
-        entry["image_id"] = f"{'ab'[index % 2]}_{index:04}.png"
-    done = converted("alphapose", write_json(tmp_path / "r.json", entries), dataset="d")
-    assert [s.name for s in done.sequences] == ["d/a", "d/b"]
-    np.testing.assert_allclose(done.sequences[1].times_s, np.arange(15) / 15)
-
-
-def test_patterns() -> None:
-    whole = ClipNames(r"(?P<clip>.+)-(?P<camera>\w+)$")
-    assert whole.parse("a/b-left") == ("a/b", "left", None)
-    assert ClipNames().parse("a/b-left") == ("a/b-left", None, None)
-    assert ClipNames().parse("a/b_cam12") == ("a/b", "cam12", None)
-    assert ClipNames().parse("a/cam1") == ("a", "cam1", None)
-    assert ClipNames().parse("cam1") == ("cam1", None, None)
-    with pytest.raises(ConfigError, match="does not fit the name 'x'"):
-        whole.parse("x")
-    for pattern, message in (
-        ("(", "regular expression"),
-        ("(?P<clip>x{99999999999})", "regular expression"),
-        ("a", "got none"),
-        ("(?P<who>a)", "got who"),
-    ):
-        with pytest.raises(ConfigError, match=message):
-            ClipNames(pattern)
-    spelt = ("Falling down", "01_fall-down", "LYING", "walk", "harmless", "sitting", "")
-    assert [parse_label(t) for t in spelt] == [1, 1, 5, 2, -2, None, None]

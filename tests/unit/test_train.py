@@ -257,12 +257,19 @@ def test_data_and_folders_are_refused_as_output_before_any_training(
     tmp_path: Path, data: Path
 ) -> None:
     before = data.read_bytes()
-    for output, message in ((data, "is a file to be read"), (tmp_path, "got a folder")):
+    earlier = tmp_path / "earlier.pt"
+    earlier.write_bytes(b"weeks of work")
+    for output, message in (
+        (data, "is a file to be read"),
+        (tmp_path, "got a folder"),
+        (earlier, "exists; .* --overwrite"),
+    ):
         with pytest.raises(SinkError, match=message):
             CliRunner().invoke(
                 train_app, ["action", str(data), "-o", str(output)], catch_exceptions=False
             )
     assert data.read_bytes() == before
+    assert earlier.read_bytes() == b"weeks of work"
 
 
 def test_without_torch_the_command_says_what_to_install(

@@ -32,6 +32,8 @@ ENDINGS: dict[str, tuple[str, ...]] = {
 }
 """What is read below a folder. OpenPose's files are read a folder at a time."""
 
+FRAMES = "sep-json"
+"""AlphaPose's folder of single frames."""
 LARGEST_SHARE = 2.0
 """Nobody's joints are all within so few pixels of the frame's corner; people who leave the frame
 have joints at shares above 1."""
@@ -63,7 +65,8 @@ class ConvertConfig:
     normalised: bool = False
     """Coordinates are shares of the frame's width and height, 0 to 1."""
     dataset: str | None = None
-    """Stands before names, clips and subjects; None: the folder's name."""
+    """Stands before names, clips and subjects; None: the folder's name, or that of the folder
+    around it for one that is named as a class."""
 
     def __post_init__(self) -> None:
         check(self.format in get_args(Format), "format", ", ".join(get_args(Format)), self.format)
@@ -129,12 +132,11 @@ def convert(config: ConvertConfig, *, on_clip: Callable[[int], None] = lambda _:
 
 def _find(config: ConvertConfig) -> Iterator[_Found]:
     for path in config.paths:
-        root = path if path.is_dir() else path.parent
-        dataset = config.dataset or root.resolve().name or "clips"
+        root, dataset, begin = _place(path, config)
         for file in _files(config.format, path):
             inside = file.relative_to(root)
             # A folder of OpenPose's frames is the clip, where its files do not name another.
-            above = inside.parts if file.is_dir() else inside.parts[:-1]
+            above = (*begin, *(inside.parts if file.is_dir() else inside.parts[:-1]))
             for poses in _read(config, file):
                 parts = (*above, poses.name) if above[-1:] != (poses.name,) else above
                 name = "/".join((dataset, *parts))
@@ -150,6 +152,19 @@ def _find(config: ConvertConfig) -> Iterator[_Found]:
                 )
 
 
+def _place(path: Path, config: ConvertConfig) -> tuple[Path, str, tuple[str, ...]]:
+    """The folder that is searched, the data set, and what stands before all names below it.
+
+    A folder that is named as a class is a part of the data set around it, whose subjects and
+    takes may be in its other classes, too.
+    """
+    root = path if path.is_dir() else path.parent
+    named = root.resolve()
+    is_class = parse_label(named.name) is not None
+    around = named.parent.name if is_class else named.name
+    return root, config.dataset or around or "clips", (named.name,) * is_class
+
+
 def _files(kind: Format, path: Path) -> list[Path]:
     """What is read one at a time: files, or OpenPose's folders."""
     if kind == "openpose":
@@ -158,6 +173,8 @@ def _files(kind: Format, path: Path) -> list[Path]:
         found = {file.parent for file in path.rglob("*.json")}
     elif path.is_dir():
         found = {file for ending in ENDINGS[kind] for file in path.rglob(f"*{ending}")}
+        if kind == "alphapose":  # writes each frame, too, beside the whole
+            found = {file for file in found if file.parent.name != FRAMES or file.parent == path}
     else:
         found = {path}
     if not found:
@@ -242,6 +259,12 @@ def _filtered(found: _Found, size: tuple[int, int], config: ConvertConfig) -> Cl
     seen = keypoints[..., 2] > 0
     looks_normalised = seen.any() and np.abs(keypoints[seen][:, :2]).max() <= LARGEST_SHARE
     if config.normalised:
+        if seen.any() and not looks_normalised:
+            raise ConfigError(
+                f"{found.where}: expected shares of the frame's width and height for --normalised,"
+                f" got coordinates of up to {np.abs(keypoints[seen][:, :2]).max():g}; they are"
+                " pixels: leave it out"
+            )
         keypoints = keypoints * np.array([*size, 1], dtype=np.float32)
     elif looks_normalised:
         raise ConfigError(

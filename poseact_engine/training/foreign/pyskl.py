@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from poseact_engine.errors import SourceError
 from poseact_engine.training.foreign.mapping import order_of, to_coco
 from poseact_engine.training.foreign.poses import ClipPoses
-from poseact_engine.training.foreign.safe_pickle import Array, load_pickle
+from poseact_engine.training.foreign.safe_pickle import Array, brief, load_pickle
 
 FAMILY = {17: "coco", 18: "openpose"}
 
@@ -44,15 +44,16 @@ def _clip(where: str, entry: Any) -> ClipPoses:
         raise SourceError(f"{where}: expected a dictionary, got {type(entry).__name__}")
     name, label = entry.get("frame_dir"), entry.get("label")
     if not isinstance(name, str) or not name:
-        raise SourceError(f"{where}: expected its name in 'frame_dir', got {name!r:.40}")
+        raise SourceError(f"{where}: expected its name in 'frame_dir', got {brief(name)}")
     where = f"{where} ({name!r:.60})"
     if type(label) is not int:
-        raise SourceError(f"{where}: expected a whole number in 'label', got {label!r:.40}")
+        raise SourceError(f"{where}: expected a whole number in 'label', got {brief(label)}")
     keypoints = _keypoints(where, entry)
     people, frames = keypoints.shape[:2]
     if entry.get("total_frames", frames) != frames:
         raise SourceError(
-            f"{where}: expected keypoints of its {entry['total_frames']!r:.40} frames, got {frames}"
+            f"{where}: expected keypoints of its {brief(entry['total_frames'])} frames, got"
+            f" {frames}"
         )
     return ClipPoses(
         name=name,
@@ -94,5 +95,7 @@ def _size(where: str, shape: Any) -> tuple[int, int] | None:
         return None
     sides = list(shape) if isinstance(shape, tuple | list) else []
     if len(sides) != 2 or not all(type(n) is int and 0 < n < 2**31 for n in sides):
-        raise SourceError(f"{where}: expected a height and width in 'img_shape', got {shape!r:.40}")
+        raise SourceError(
+            f"{where}: expected a height and width in 'img_shape', got {brief(shape)}"
+        )
     return sides[1], sides[0]

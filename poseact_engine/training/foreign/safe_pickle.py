@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import reprlib
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,15 @@ BROKEN = (
     OverflowError, MemoryError, RecursionError, AssertionError, struct.error,
 )  # fmt: skip
 """What a malformed pickle raises."""
+
+
+def brief(value: object) -> str:
+    """For messages. A list within a list, again and again, is small in a pickle and endless in
+    ``repr``."""
+    try:
+        return f"{reprlib.repr(value):.40}"
+    except ValueError:  # a number of thousands of digits
+        return type(value).__name__
 
 
 class Refused(Exception):
@@ -68,7 +78,7 @@ class _Dtype:
 
     def __init__(self, code: Any) -> None:
         if code not in NUMBERS:
-            raise Refused(f"an array of type {code!r:.40}, which is no number")
+            raise Refused(f"an array of type {brief(code)}, which is no number")
         self.value = np.dtype(code)
 
     def __setstate__(self, state: Any) -> None:
@@ -90,7 +100,7 @@ class _Maker:
         return self._make(*arguments)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise Refused(f"a change of {name!r:.40}")
+        raise Refused(f"a change of {brief(name)}")
 
     def __setstate__(self, state: Any) -> None:
         raise Refused("a change of a function")
@@ -99,7 +109,7 @@ class _Maker:
 def _encode(text: str, encoding: str) -> bytes:
     """How Python 3 writes bytes for Python 2."""
     if encoding != "latin1":
-        raise Refused(f"the encoding {encoding!r:.40}")
+        raise Refused(f"the encoding {brief(encoding)}")
     return text.encode("latin-1")
 
 
@@ -165,7 +175,7 @@ class _Unpickler(pickle._Unpickler):
             raise Refused(f"{plain:.80}") from None
 
     def persistent_load(self, pid: Any) -> Any:
-        raise Refused(f"an object outside of it, {pid!r:.40}")
+        raise Refused(f"an object outside of it, {brief(pid)}")
 
 
 def load_pickle(path: Path) -> Any:

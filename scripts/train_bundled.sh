@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/train_bundled.sh DIR
 # Makes the models that come with the package: draws the made world into DIR, trains there and writes
-# poseact_engine/bundled/*.onnx. On cores with AVX-512 BF16 detector and pose take about eight hours of one core,
+# poseact_engine/bundled/*.onnx. On cores with AVX-512 BF16 detector and pose take about nine hours of one core,
 # the action model an hour and a half beside them; a run that was broken off goes on with the same command.
 source "$(dirname "$0")/common.sh"
 [ $# = 1 ] || stop "usage: scripts/train_bundled.sh DIR"
@@ -45,7 +45,10 @@ detector() {
   train detector detector-2 "${THEN[@]}" --size 256x416 --init detector-1.pt --zoom 1.25 --epochs 12 --validate-every 3
   train detector detector-3 "${LAST[@]}" --size 256x416 --init detector-2.pt --zoom 1.25
   crowds
-  train detector detector "${BOTH[@]}" "${CROWDS[@]}" --size 256x416 --init detector-3.pt --zoom 1.25 --epochs 8 --validate-every 2
+  local last=("${BOTH[@]}" "${CROWDS[@]}" --zoom 1.25)
+  train detector detector-4 "${last[@]}" --size 256x416 --init detector-3.pt --epochs 8 --validate-every 2
+  # Larger pictures come last: a round of them costs twice as much, and the weights fit at once.
+  train detector detector "${last[@]}" --size 320x544 --init detector-4.pt --epochs 3 --seed 5
 }
 
 pose() {

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cpu import sums_int8_exactly
+
 ROOT = Path(__file__).resolve().parent.parent
 BINDINGS = ROOT / "build" / "tensorrt-bindings"
 
@@ -50,6 +52,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "torch": (lambda: _importable("torch"), "torch is not installed"),
     "cuda": (_have_cuda, "no CUDA device"),
     "openvino": (lambda: _importable("openvino"), "openvino is not installed"),
+    "vnni": (sums_int8_exactly, "this CPU has no VNNI: sums of int8 products saturate"),
     "tensorrt": (lambda: _importable("tensorrt_rtx_bindings"), "no TensorRT for RTX"),
     "tensorrt-bindings": (
         lambda: (BINDINGS / "done").exists(),
@@ -62,6 +65,7 @@ MARKS = {
     "needs_torch": "torch",
     "needs_cuda": "cuda",
     "needs_openvino": "openvino",
+    "needs_vnni": "vnni",
     "needs_tensorrt": "tensorrt",
     "needs_tensorrt_bindings": "tensorrt-bindings",
 }

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from poseact_engine.bench import made_hrnet
 from poseact_engine.bench.main import app
+from tests.cpu import sums_int8_exactly
 
 pytestmark = pytest.mark.needs_torch
 
@@ -44,5 +45,7 @@ def test_report(tmp_path: Path) -> None:
     report = json.loads(path.read_text())
     assert [row["variant"].split("(")[1][:4] for row in report["rows"]] == ["fp32", "fp16", "int8"]
     joints = report["summary"]["joints_against_fp32"]
-    assert joints["fp16"]["median_px"] <= joints["int8"]["median_px"] <= 4
+    assert joints["fp16"]["median_px"] <= joints["int8"]["median_px"]
+    if sums_int8_exactly():
+        assert joints["int8"]["median_px"] <= 4
     assert joints["fp16"]["share_moved"] < 0.2

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 
 from poseact_engine.config_checks import check
 from poseact_engine.errors import ConfigError
-from poseact_engine.synthetic import FIRST_EVALUATION_SEED
 
 if TYPE_CHECKING:
     from poseact_engine.training.made_pictures import MadeConfig
 
 CACHE = "made-scenes"
 FIRST_SEED, VALIDATION_SEED, SECONDS, PICTURES, PICTURE_SIZE = 0, 900_000, 8, 8, "640x360"
-MOST_PICTURES_S = 240
-"""Of a second: a scene has no more frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,20 +59,15 @@ class MadeOptions:
         return self.cache or output.parent / CACHE
 
     def _config(self, option: str, scenes: int, seed: int, people: int | None) -> MadeConfig | None:
-        from poseact_engine.training.made_pictures import MadeConfig
+        from poseact_engine.synthetic.scene import MOST_FPS
+        from poseact_engine.training.made_pictures import MadeConfig, check_for_training
 
         if not scenes:
             return None
-        ok = seed + scenes <= FIRST_EVALUATION_SEED
-        check(
-            ok,
-            option,
-            f"seeds below {FIRST_EVALUATION_SEED}, as those from there on are for evaluation alone",
-            f"{seed} to {seed + scenes - 1}",
-        )
+        check_for_training(option, range(seed, seed + scenes))
         seconds = SECONDS if self.seconds is None else self.seconds
         pictures = PICTURES if self.pictures is None else self.pictures
-        most = MOST_PICTURES_S * seconds
+        most = MOST_FPS * seconds
         check(pictures <= most, "--pictures", f"at most {most} of {seconds} s", pictures)
         size = PICTURE_SIZE if self.picture_size is None else self.picture_size
         return MadeConfig(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_PEOPLE, LONGEST_S, SHORTEST_TAKE_S = 20, 3600.0, 0.5
 SIDES_PX, LONGEST_ASPECT = (64, 4096), 3
+MOST_FPS = 240
 REPORTED_AFTER_S = 1.0
 """A fall is to be reported if the scene goes on for this long after its end."""
 _CAMERA, _PEOPLE, _MOTION, _LOOKS, _STAGE, _SENSOR, _FRAME = range(7)
@@ -59,8 +60,8 @@ class SceneConfig:
         check(ok, "scene.size", f"even sides of {low} to {high} px", self.size)
         ok = max(self.size) <= LONGEST_ASPECT * min(self.size)
         check(ok, "scene.size", f"a side at most {LONGEST_ASPECT} times the other", self.size)
-        ok = _is_pair(self.fps) and min(self.fps) > 0 and self.fps[0] / self.fps[1] <= 240
-        expected = "a numerator and a denominator, at most 240 frames a second"
+        ok = _is_pair(self.fps) and min(self.fps) > 0 and self.fps[0] / self.fps[1] <= MOST_FPS
+        expected = f"a numerator and a denominator, at most {MOST_FPS} frames a second"
         check(ok, "scene.fps", expected, self.fps)
         wrong = [name for name in self.actions if name not in ACTIONS]
         check(not wrong, "scene.actions", f"names among {', '.join(ACTIONS)}", self.actions)

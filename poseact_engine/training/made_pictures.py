@@ -58,12 +58,7 @@ class MadeConfig:
             value = getattr(self, name)
             ok = not isinstance(value, bool) and isinstance(value, int) and value >= least
             check(ok, f"synthetic.{name}", f"a whole number, {least} or more", value)
-        check(
-            self.first_seed + self.scenes <= FIRST_EVALUATION_SEED,
-            "synthetic.first_seed",
-            f"seeds below {FIRST_EVALUATION_SEED}, as those from there on are for evaluation alone",
-            f"{self.first_seed} to {self.first_seed + self.scenes - 1}",
-        )
+        check_for_training("synthetic.first_seed", self.seeds)
         self.scene(self.first_seed)
 
     def scene(self, seed: int) -> SceneConfig:
@@ -84,6 +79,16 @@ class MadePictures:
 
     truth: Path
     images: Path
+
+
+def check_for_training(where: str, seeds: range) -> None:
+    """ConfigError where scenes are for evaluation; ``where``: the option that asks for them."""
+    check(
+        seeds.stop <= FIRST_EVALUATION_SEED,
+        where,
+        f"seeds below {FIRST_EVALUATION_SEED}, as those from there on are for evaluation alone",
+        f"{seeds.start} to {seeds.stop - 1}",
+    )
 
 
 def check_apart(train: MadeConfig | None, validation: MadeConfig | None) -> None:

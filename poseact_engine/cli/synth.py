@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 from rich.console import Console
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from poseact_engine.synthetic.scene import SceneConfig
     from poseact_engine.training.keypoints import PoseSequence
 
+T = TypeVar("T")
 _SCENES, _FILES = "Scenes", "Files"
 
 Output = Annotated[
@@ -83,7 +84,7 @@ Fps = Annotated[
     ),
 ]
 Actions = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME,...",
         help="Only these actions, as walking,falling_down.",
@@ -136,7 +137,7 @@ def synth_command(
     seconds: Seconds = 8.0,
     size: Size = "640x360",
     fps: Fps = "30",
-    actions: Actions = "",
+    actions: Actions = None,
     videos: Videos = True,
     images_every: ImagesEvery = None,
     image_format: ImageFormat = "jpg",
@@ -164,7 +165,9 @@ def synth_command(
             seed=seed,
             size=_parsed("--size", "a size as 1280x720", url.parse_size, size),
             fps=_parsed("--fps", "a rate as 30 or 30000/1001", url.parse_fps, fps),
-            actions=url.parse_actions(actions),
+            actions=()
+            if actions is None
+            else _parsed("--actions", "names with commas between", url.parse_actions, actions),
         )
         for seed in range(first_seed, first_seed + scenes)
     ]
@@ -177,9 +180,7 @@ def synth_command(
         raise typer.Exit(code)
 
 
-def _parsed(
-    option: str, expected: str, parse: Callable[[str], tuple[int, int]], text: str
-) -> tuple[int, int]:
+def _parsed(option: str, expected: str, parse: Callable[[str], T], text: str) -> T:
     try:
         return parse(text)
     except ValueError:

@@ -137,12 +137,13 @@ def _named(pictures: PictureSet) -> dict[str, str]:
 
 
 def _check_apart(train: Sequence[PictureSet], validation: PictureSet) -> None:
-    known = {p.path.resolve() for s in train for p in s.pictures}
-    both = [p.path for p in validation.pictures if p.path.resolve() in known]
+    from poseact_engine.training.pictures import shared_pictures
+
+    both = shared_pictures(train, validation)
     if both:
         raise ConfigError(
-            f"--validation: expected pictures that training does not have, got {len(both)} of them,"
-            f" the first is {both[0]}"
+            f"--validation: expected pictures that training does not have, got {len(both)} that it"
+            f" has, by this or another name; the first is {both[0]}"
         )
 
 

@@ -67,8 +67,11 @@ def parse_fps(text: str) -> tuple[int, int]:
 
 
 def parse_actions(text: str) -> tuple[str, ...]:
-    """The names between commas."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    """The names between commas; ValueError where there is none, or nothing between two commas."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise ValueError(text)
+    return names
 
 
 def _pair(text: str, between: str) -> tuple[int, int]:

@@ -82,6 +82,23 @@ def from_coco(file: CocoFile, images: Path) -> PictureSet:
     )
 
 
+def shared_pictures(train: Sequence[PictureSet], held_out: PictureSet) -> list[Path]:
+    """Those of ``held_out`` that are in ``train``, too: the same files, or copies of them under
+    other names. SourceError where one cannot be read."""
+    held = [p.path for p in held_out.pictures]
+    try:
+        sizes = {path.stat().st_size for path in held}
+        known = {
+            file_sha256(p.path)  # of few: other sizes are other pictures
+            for s in train
+            for p in s.pictures
+            if p.path.stat().st_size in sizes
+        }
+        return [path for path in held if file_sha256(path) in known] if known else []
+    except OSError as error:
+        raise SourceError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
 def _joint_order(file: CocoFile) -> list[int] | None:
     """Where COCO's joints are among the file's; None where it has no joints."""
     if not file.joints:

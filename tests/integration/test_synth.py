@@ -228,6 +228,8 @@ def test_a_fault_leaves_nothing_of_its_scene(
         (("--size", "128"), "--size: expected a size as 1280x720, got '128'"),
         (("--fps", "fast"), "--fps: expected a rate as 30 or 30000/1001, got 'fast'"),
         (("--actions", "running"), "scene.actions"),
+        (("--actions", ""), "--actions: expected names with commas between, got ''"),
+        (("--actions", "walking,"), "--actions: expected names"),
         (("--seconds", "0"), "scene.seconds"),
     ],
 )

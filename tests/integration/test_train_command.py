@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import os
 import signal
 import subprocess
@@ -240,6 +241,14 @@ def test_what_is_wrong_is_said_in_one_line(
         train(*base, *words, *target, "--epochs", "1")
     assert "\n" not in str(error.value)
     assert sorted(p.name for p in world.iterdir()) == before
+
+
+def test_copies_under_other_names_are_not_held_out(world: Path, tmp_path: Path) -> None:
+    shutil.copytree(world / "b", tmp_path / "c")
+    (tmp_path / "c" / "1.png").write_bytes((world / "a" / "4.png").read_bytes())
+    data = [*data_of(world)[:-1], tmp_path / "c"]
+    with pytest.raises(PoseActError, match=r"got 1 that it has, .* the first is .*/c/1\.png"):
+        train(*POSE, *data, "--epochs", "1", "-o", tmp_path / "p.pt")
 
 
 def test_weights_to_begin_with_must_be_the_tasks(world: Path, tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ def test_every_key_is_a_field_of_the_config() -> None:
         ("?fps=30.5", "fps to be like 30 or 30000/1001"),
         ("?fps=0", "fps"),
         ("?actions=running", "running"),
+        ("?actions=", "actions"),
+        ("?actions=walking,,lifting", "names with commas between"),
         ("?live=yes", "live to be 0 or 1, got 'yes'"),
         ("?seed=1&seed=2", "the key 'seed' once"),
         ("host?seed=1", "nothing but keys"),

@@ -94,10 +94,13 @@ def hrnet(
         "export hrnet", weights=weights, output=output, size=pixels,
         source=source or (own and own.source), licence=licence or (own and own.licence),
     )  # fmt: skip
+    read = cast(HeatmapDecode, value_of(decode) or named.decode)
+    if dark_kernel is None and read == "dark":
+        dark_kernel = named.dark_kernel
     options = HrnetOptions(
         size=cast(tuple[int, int], pixels),
         geometry=cast(Geometry, value_of(geometry) or named.geometry),
-        decode=cast(HeatmapDecode, value_of(decode) or named.decode),
+        decode=read,
         dark_kernel=dark_kernel,
         flip_test=flip_test,
         alphapose=alphapose,

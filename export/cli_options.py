@@ -145,8 +145,8 @@ DecodeOption = Annotated[
 DarkKernel = Annotated[
     int | None,
     typer.Option(
-        help="Cells of DARK's Gaussian, an odd number. Otherwise 11 for maps of 64 x 48 and 17 for "
-        "96 x 72; required for others."
+        help="Cells of DARK's Gaussian, an odd number. Otherwise as a checkpoint of our training "
+        "says, or 11 for maps of 64 x 48 and 17 for 96 x 72; required for others."
     ),
 ]
 FlipTest = Annotated[

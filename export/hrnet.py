@@ -82,11 +82,12 @@ class HrnetOptions:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What an official file name says; None or "default": nothing."""
+    """What a file says of itself; None or "default": nothing."""
 
     size: tuple[int, int] | None
     geometry: Geometry
     decode: HeatmapDecode
+    dark_kernel: int | None = None
 
 
 def read_name(weights: Path) -> Named:
@@ -109,7 +110,12 @@ def name_own(info: NetworkInfo) -> Named:
             f"export hrnet: expected boxes that grow by {EXPANSION}, got"
             f" {info.options.get('expansion')!r}"
         )
-    return Named(size=info.size, geometry=info.options["geometry"], decode=info.options["decode"])
+    return Named(
+        size=info.size,
+        geometry=info.options["geometry"],
+        decode=info.options["decode"],
+        dark_kernel=info.options.get("dark_kernel"),
+    )
 
 
 def export_hrnet(

@@ -24,7 +24,8 @@ from poseact_engine.training.pose_data import (
     crop_matrix,
     list_people,
 )
-from poseact_engine.training.pose_target import STRIDE, decode_maps, heatmap_loss, make_targets
+from poseact_engine.training.pose_decode import decode_maps, kernel_for
+from poseact_engine.training.pose_target import STRIDE, heatmap_loss, make_targets
 from poseact_engine.training.trainer import Batch, Scores
 from poseact_engine.training.trainer_config import TrainerConfig
 from poseact_engine.types import COCO_JOINTS, COCO_SIGMAS
@@ -70,6 +71,11 @@ class PoseConfig:
     @property
     def sigma_cells(self) -> float:
         return max(1.0, self.size[0] / SIGMA_AT) if self.sigma is None else self.sigma
+
+    @property
+    def dark_kernel(self) -> int:
+        """Cells of the Gaussian by which maps of this training are read."""
+        return kernel_for(self.sigma_cells)
 
 
 def make_network(config: HrnetConfig, seed: int) -> Hrnet:
@@ -136,7 +142,7 @@ class PoseJob:
         """PCK@0.1 (of the box's longer side) of seen joints, mean OKS, and COCO's figures."""
         if not self._people:
             return {}
-        poses = find_poses(net, self._people, self._store, self._config.size, device)
+        poses = find_poses(net, self._people, self._store, self._config, device)
         scores = {"pck": pck(poses, self._people), "oks": mean_oks(poses, self._people)}
         return scores | (self._scorer(poses, self._ids) if self._scorer else {})
 
@@ -163,10 +169,11 @@ def find_poses(
     net: nn.Module,
     people: Sequence[Person],
     store: PictureStore,
-    size: tuple[int, int],
+    config: PoseConfig,
     device: torch.device,
 ) -> NDArray[np.float32]:
     """float32 ``[M, 17, 3]`` in pixels of their pictures, in true boxes."""
+    size, kernel = config.size, config.dark_kernel
     examples = PoseExamples(people, size=size, augment=None, store=store)
     unused = np.random.default_rng(0)
     found = np.zeros((len(people), len(COCO_JOINTS), 3), np.float32)
@@ -175,7 +182,7 @@ def find_poses(
         crops = torch.stack([examples.make(row, unused)[0] for row in rows])
         with torch.no_grad():
             maps = net(normalise(crops.to(device)))
-        for row, pose in zip(rows, decode_maps(maps), strict=True):
+        for row, pose in zip(rows, decode_maps(maps, kernel=kernel), strict=True):
             matrix = crop_matrix(people[row].box_px, size)
             place = pose[:, :2].astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]
             found[row] = np.where(pose[:, 2:] > 0, np.column_stack([place, pose[:, 2]]), 0)

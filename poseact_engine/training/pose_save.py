@@ -31,7 +31,12 @@ def save_pose(
         size=config.size,
         input=POSE_INPUT,
         names=COCO_JOINTS,
-        options={"geometry": "default", "expansion": EXPANSION, "decode": "quarter"},
+        options={
+            "geometry": "default",
+            "expansion": EXPANSION,
+            "decode": "dark",
+            "dark_kernel": config.dark_kernel,
+        },
         source="poseact train pose",
         licence=licence,
         training=training,

@@ -112,6 +112,12 @@ def test_a_trained_pose_model_is_exported_without_further_options(
     assert isinstance(manifest, PoseManifest)
     assert (manifest.height, manifest.width, manifest.licence) == (64, 64, "MIT")
     assert manifest.source == "poseact train pose"
+    # Maps of 16 x 16 cells: of no published size, so that the checkpoint has to say the kernel.
+    assert manifest.decode == "dark"
+    export("hrnet", "--weights", output, "-o", tmp_path / "q.onnx", "--decode", "quarter")
+    quarter = read_manifest(tmp_path / "q.onnx")
+    assert isinstance(quarter, PoseManifest)
+    assert quarter.decode == "quarter"
 
 
 def test_a_trained_detector_is_exported_without_further_options(

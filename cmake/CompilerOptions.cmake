@@ -15,7 +15,7 @@ endif()
 if(POSEACT_SANITIZE)
   target_compile_options(
     poseact_options
-    INTERFACE -fsanitize=${POSEACT_SANITIZE} -fno-omit-frame-pointer
+    INTERFACE -fsanitize=${POSEACT_SANITIZE} -fno-omit-frame-pointer -g1
   )
   target_link_options(poseact_options INTERFACE -fsanitize=${POSEACT_SANITIZE})
 endif()

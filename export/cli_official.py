@@ -95,13 +95,12 @@ def hrnet(
         source=source or (own and own.source), licence=licence or (own and own.licence),
     )  # fmt: skip
     read = cast(HeatmapDecode, value_of(decode) or named.decode)
-    if dark_kernel is None and read == "dark":
-        dark_kernel = named.dark_kernel
+    kernel = named.dark_kernel if dark_kernel is None and read == "dark" else dark_kernel
     options = HrnetOptions(
         size=cast(tuple[int, int], pixels),
         geometry=cast(Geometry, value_of(geometry) or named.geometry),
         decode=read,
-        dark_kernel=dark_kernel,
+        dark_kernel=kernel,
         flip_test=flip_test,
         alphapose=alphapose,
         joints=_own_joints(own) if joints is None else parse_joints(joints),
@@ -113,6 +112,7 @@ def hrnet(
         "size": None if size is not None else "x".join(map(str, options.size)),
         "geometry": None if geometry is not None else options.geometry,
         "decode": None if decode is not None else options.decode,
+        "dark kernel": None if kernel == dark_kernel else f"{kernel}",
     }
     _say(Path(given["weights"]), taken, own=own is not None)
     changed = precision_options(

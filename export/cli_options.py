@@ -138,15 +138,15 @@ DecodeOption = Annotated[
     HeatmapDecoding | None,
     typer.Option(
         help="How joints are read off heat maps: quarter (of a cell towards the larger neighbour) "
-        "or dark, with geometry udp in MMPose's form for it. Otherwise as the file's name says "
-        "(hrnet), or quarter."
+        "or dark, with geometry udp in MMPose's form for it. Otherwise as a checkpoint of our "
+        "training, or an official file's name, says (hrnet), or quarter."
     ),
 ]
 DarkKernel = Annotated[
     int | None,
     typer.Option(
         help="Cells of DARK's Gaussian, an odd number. Otherwise as a checkpoint of our training "
-        "says, or 11 for maps of 64 x 48 and 17 for 96 x 72; required for others."
+        "says (hrnet, verify), or 11 for maps of 64 x 48 and 17 for 96 x 72; required for others."
     ),
 ]
 FlipTest = Annotated[

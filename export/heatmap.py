@@ -263,19 +263,18 @@ def _newton(back: GraphBuilder, maps: str, place: str, options: HeatmapOptions) 
 
 def _modulated(back: GraphBuilder, maps: str, options: HeatmapOptions) -> str:
     """[M, K, h, w] blurred with zeros around, at the maximum that it had before."""
-    across, down = (_band(options.kernel or 1, size) for size in (options.columns, options.rows))
-    blurred = back.node("MatMul", [maps, back.constant(across)])
-    blurred = back.node("MatMul", [back.constant(down), blurred])
+    # By convolutions, since TensorRT for RTX multiplies no fp32 matrices on Turing.
+    weights = gaussian(options.kernel or 1).astype(np.float32)
+    blurred, joints, reach = maps, options.joints, len(weights) // 2
+    for shape, pads in (
+        ([joints, 1, 1, len(weights)], [0, reach, 0, reach]),
+        ([joints, 1, len(weights), 1], [reach, 0, reach, 0]),
+    ):
+        kernel = back.constant(np.resize(weights, shape))
+        blurred = back.node(
+            "Conv", [blurred, kernel], group=joints, kernel_shape=shape[2:], pads=pads
+        )
     axes, zero = back.constant([2, 3], np.int64), back.constant(0.0)
     before, after = (back.node("ReduceMax", [t, axes], keepdims=1) for t in (maps, blurred))
     divisor = back.node("Where", [back.node("Greater", [after, zero]), after, back.constant(1.0)])
     return back.node("Mul", [blurred, back.node("Div", [before, divisor])])
-
-
-def _band(kernel: int, size: int) -> NDArray[np.float64]:
-    """The Gaussian as a symmetric matrix [size, size]: a convolution with zeros outside."""
-    weights = gaussian(kernel)
-    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
-    reach = kernel // 2
-    near = np.minimum(distance, reach)
-    return np.where(distance <= reach, weights[reach + near], 0.0)

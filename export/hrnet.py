@@ -15,7 +15,7 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from export.finish import finish
 from export.front import InputOptions
@@ -110,11 +110,23 @@ def name_own(info: NetworkInfo) -> Named:
             f"export hrnet: expected boxes that grow by {EXPANSION}, got"
             f" {info.options.get('expansion')!r}"
         )
+    for name, known in (("geometry", get_args(Geometry)), ("decode", get_args(HeatmapDecode))):
+        if info.options.get(name) not in known:
+            raise ExportError(
+                f"export hrnet: malformed checkpoint: expected {name} to be one of"
+                f" {', '.join(known)}, got {info.options.get(name)!r}"
+            )
+    kernel = info.options.get("dark_kernel")
+    if kernel is not None and not (type(kernel) is int and kernel >= 3 and kernel % 2):
+        raise ExportError(
+            "export hrnet: malformed checkpoint: expected dark_kernel to be an odd number, 3 or"
+            f" more, got {kernel!r}"
+        )
     return Named(
         size=info.size,
         geometry=info.options["geometry"],
         decode=info.options["decode"],
-        dark_kernel=info.options.get("dark_kernel"),
+        dark_kernel=kernel,
     )
 
 

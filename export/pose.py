@@ -67,7 +67,9 @@ class PoseOptions:
             option = "--flip-test" if self.flip_test else f"--decode {self.decode}"
             raise ExportError(f"{option}: expected --layout heatmap, got simcc")
         if self.dark_kernel is not None and self.decode != "dark":
-            raise ExportError("--dark-kernel: expected --decode dark beside it, got none")
+            raise ExportError(
+                f"--dark-kernel: expected --decode dark beside it, got {self.decode or 'none'}"
+            )
 
 
 def export_pose(

@@ -28,6 +28,7 @@ from poseact_engine.contract import contract_of
 from poseact_engine.errors import BackendError, ConfigError
 from poseact_engine.manifest import ActionManifest, DetectorManifest, Manifest, PoseManifest
 from poseact_engine.training.checkpoint import ActionCheckpoint, load_checkpoint
+from poseact_engine.training.network_checkpoint import read_info
 from poseact_engine.training.official import load_hrnet, load_yolox
 
 Answer = Callable[[NDArray[Any]], tuple[NDArray[Any], ...]]
@@ -145,16 +146,19 @@ def open_torch(
 
 
 def _open_hrnet(path: Path, manifest: PoseManifest, options: CheckpointOptions) -> TorchModel:
-    from export.hrnet import ALPHAPOSE_FRONT, FRONT
+    from export.hrnet import ALPHAPOSE_FRONT, FRONT, name_own
 
-    network = load_hrnet(path)
+    network, own, kernel = load_hrnet(path), read_info(path), options.dark_kernel
     _same(path, "joints", len(manifest.joints), network.config.joints)
-    if options.dark_kernel is not None and manifest.decode != "dark":
+    if kernel is not None and manifest.decode != "dark":
         raise ConfigError(f"--dark-kernel: expected decode dark, got {manifest.decode}")
-    if manifest.decode == "dark":  # ExportError, before all the work, where it is not known
-        dark_kernel(options.dark_kernel, manifest.height // 4, manifest.width // 4)
+    if manifest.decode == "dark":
+        if kernel is None and own is not None:
+            kernel = name_own(own).dark_kernel
+        # ExportError, before all the work, where it is not known.
+        kernel = dark_kernel(kernel, manifest.height // 4, manifest.width // 4)
     front = ALPHAPOSE_FRONT if options.alphapose else FRONT
-    return torch_pose(network, manifest, front, options.dark_kernel)
+    return torch_pose(network, manifest, front, kernel)
 
 
 def _open_yolox(path: Path, manifest: DetectorManifest, options: CheckpointOptions) -> TorchModel:

@@ -80,8 +80,7 @@ export_all() {
   local made="poseact_engine's made world, scripts/train_bundled.sh"
   poseact export yolox --weights detector.pt -o "$BUNDLED/detector.onnx" --track-scores 0.25,0.5,0.6 --source "$made" \
     --licence "$LICENCE"
-  poseact export hrnet --weights pose.pt -o "$BUNDLED/pose.onnx" --decode dark --dark-kernel 9 --precision fp16 \
-    --source "$made" --licence "$LICENCE"
+  poseact export hrnet --weights pose.pt -o "$BUNDLED/pose.onnx" --precision fp16 --source "$made" --licence "$LICENCE"
   poseact export lstm --weights action.pt -o "$BUNDLED/action.onnx" --source "$made" --licence "$LICENCE"
 }
 

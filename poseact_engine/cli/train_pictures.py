@@ -82,7 +82,8 @@ class Target:
         for path in (self.output, state):
             if path.resolve() in read:
                 raise SinkError(f"{path}: is a file to be read and would be overwritten")
-        check_target(self.output, overwrite=self.overwrite)
+        # Who resumes has begun it, and may have been broken off between the model and its state.
+        check_target(self.output, overwrite=self.overwrite or (self.resume and state.exists()))
         if state.exists() and not self.resume:
             raise SinkError(
                 f"{state}: an earlier run was broken off there; go on with it by --resume, or"
@@ -108,11 +109,14 @@ def find_data(choice: DataChoice, console: Console, *, joints: bool) -> Found:
     validation = None
     if choice.validation is not None and choice.validation_images is not None:
         validation = from_coco(read_coco(choice.validation), choice.validation_images)
-        _check_apart(train, validation)
+        _check_apart("--validation", train, validation)  # before scenes are drawn
     if choice.made is not None:
         train.append(_make(choice.made, choice, console, "training"))
     if choice.made_validation is not None:
         validation = _make(choice.made_validation, choice, console, "held-out")
+        _check_apart("--synthetic-validation", train, validation)
+    elif validation is not None and choice.made is not None:
+        _check_apart("--validation", train, validation)
     check_people(train, joints=joints)
     if validation is not None:
         check_people([validation], joints=joints)
@@ -136,14 +140,15 @@ def _named(pictures: PictureSet) -> dict[str, str]:
     return {"file": pictures.file.name, "sha256": pictures.sha256}
 
 
-def _check_apart(train: Sequence[PictureSet], validation: PictureSet) -> None:
+def _check_apart(option: str, train: Sequence[PictureSet], validation: PictureSet) -> None:
     from poseact_engine.training.pictures import shared_pictures
 
     both = shared_pictures(train, validation)
     if both:
+        held, other = next(iter(both.items()))
         raise ConfigError(
-            f"--validation: expected pictures that training does not have, got {len(both)} that it"
-            f" has, by this or another name; the first is {both[0]}"
+            f"{option}: expected pictures that training does not have, got {len(both)} that it has;"
+            f" the first is {held}, in training {other}"
         )
 
 

@@ -76,6 +76,8 @@ class NetworkInfo:
             raise ConfigError(f"size: expected two whole numbers above 0, got {self.size!r}")
         if not self.names or not all(isinstance(n, str) and n for n in self.names):
             raise ConfigError(f"names: expected names, got {self.names!r}")
+        if not isinstance(self.options, Mapping):
+            raise ConfigError(f"options: expected them by name, got {self.options!r:.40}")
         if not isinstance(self.source, str) or not isinstance(self.licence, str | None):
             raise ConfigError("source, licence: expected text")
 

@@ -82,21 +82,31 @@ def from_coco(file: CocoFile, images: Path) -> PictureSet:
     )
 
 
-def shared_pictures(train: Sequence[PictureSet], held_out: PictureSet) -> list[Path]:
-    """Those of ``held_out`` that are in ``train``, too: the same files, or copies of them under
-    other names. SourceError where one cannot be read."""
-    held = [p.path for p in held_out.pictures]
+def shared_pictures(train: Sequence[PictureSet], held_out: PictureSet) -> dict[Path, Path]:
+    """Those of ``held_out`` that are in ``train``, too, with their names there: the same files, or
+    copies of them. SourceError where one cannot be read."""
+    sizes = {p.path: _size(p.path) for p in held_out.pictures}
+    possible = set(sizes.values())
+    # Few are read: pictures of other sizes are others.
+    known = {
+        _sha256(p.path): p.path for s in train for p in s.pictures if _size(p.path) in possible
+    }
+    found = {path: known.get(_sha256(path)) for path in sizes} if known else {}
+    return {path: other for path, other in found.items() if other is not None}
+
+
+def _size(path: Path) -> int:
     try:
-        sizes = {path.stat().st_size for path in held}
-        known = {
-            file_sha256(p.path)  # of few: other sizes are other pictures
-            for s in train
-            for p in s.pictures
-            if p.path.stat().st_size in sizes
-        }
-        return [path for path in held if file_sha256(path) in known] if known else []
+        return path.stat().st_size
     except OSError as error:
-        raise SourceError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _joint_order(file: CocoFile) -> list[int] | None:

@@ -63,8 +63,12 @@ class PoseConfig:
             raise ConfigError(
                 f"pose: expected a network of {len(COCO_JOINTS)} joints, got {self.network.joints}"
             )
-        if self.sigma is not None and not (math.isfinite(self.sigma) and self.sigma > 0):
-            raise ConfigError(f"--sigma: expected a number above 0, got {self.sigma!r}")
+        most = max(self.size) // STRIDE
+        if self.sigma is not None and not (math.isfinite(self.sigma) and 0 < self.sigma <= most):
+            raise ConfigError(
+                f"--sigma: expected a number above 0, {most} at most (the map's cells), got"
+                f" {self.sigma!r}"
+            )
         if not 0 <= self.hidden_weight <= 1:
             raise ConfigError(f"--hidden-weight: expected 0 to 1, got {self.hidden_weight!r}")
 

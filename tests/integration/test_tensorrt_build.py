@@ -22,6 +22,7 @@ from export.package import write_model
 from poseact_engine.backends.base import ModelFile
 from poseact_engine.backends.tensorrt_build import Recipe, build_engine, check_profiles
 from poseact_engine.backends.tensorrt_toolkit import Toolkit, load_toolkit
+from poseact_engine.bundled import BundledTask, bundled_model
 from poseact_engine.contract import OPSET, contract_of
 from poseact_engine.engine_file import read_engine
 from poseact_engine.errors import BackendError, DependencyError, ExportError, PoseActError
@@ -82,6 +83,17 @@ def test_every_network_in_every_precision(
         if t.data_type == TensorProto.FLOAT
     )
     assert sizes[0] < len(engine.plan) / weights < sizes[1]
+
+
+@pytest.mark.parametrize(
+    ("task", "gpus"), [("detector", GPUS), ("pose", GPUS), ("action", GPUS[1:])]
+)
+def test_the_bundled_models_are_built_for_every_gpu(
+    task: BundledTask, gpus: tuple[str, ...], toolkit: Toolkit, tmp_path: Path
+) -> None:
+    output = tmp_path / "x.engine"
+    export_engine(bundled_model(task), output, toolkit, gpus=gpus)
+    assert read_engine(output).manifest.task == task
 
 
 @pytest.mark.needs_torch

@@ -113,7 +113,8 @@ def test_a_trained_pose_model_is_exported_without_further_options(
     assert (manifest.height, manifest.width, manifest.licence) == (64, 64, "MIT")
     assert manifest.source == "poseact train pose"
     # Maps of 16 x 16 cells: of no published size, so that the checkpoint has to say the kernel.
-    assert manifest.decode == "dark"
+    assert (manifest.decode, info.options["dark_kernel"]) == ("dark", 5)
+    export("verify", output, tmp_path / "p.onnx")
     export("hrnet", "--weights", output, "-o", tmp_path / "q.onnx", "--decode", "quarter")
     quarter = read_manifest(tmp_path / "q.onnx")
     assert isinstance(quarter, PoseManifest)
@@ -253,8 +254,21 @@ def test_copies_under_other_names_are_not_held_out(world: Path, tmp_path: Path) 
     shutil.copytree(world / "b", tmp_path / "c")
     (tmp_path / "c" / "1.png").write_bytes((world / "a" / "4.png").read_bytes())
     data = [*data_of(world)[:-1], tmp_path / "c"]
-    with pytest.raises(PoseActError, match=r"got 1 that it has, .* the first is .*/c/1\.png"):
+    with pytest.raises(PoseActError, match=r"got 1 that .*/c/1\.png, in training .*/a/4\.png"):
         train(*POSE, *data, "--epochs", "1", "-o", tmp_path / "p.pt")
+
+
+def test_drawn_scenes_are_not_held_out_of_themselves(tmp_path: Path) -> None:
+    few = ["--pictures", "2", "--seconds", "1", "--epochs", "1", "--cache", tmp_path]
+    train(*DETECTOR, "--synthetic", "1", *few, "-o", tmp_path / "a.pt")
+    drawn = next(tmp_path.glob("scenes-0-1-*"))
+    files = (drawn / "person_keypoints.json", drawn / "images")
+    held = ["--validation", files[0], "--validation-images", files[1], "--synthetic", "1"]
+    data = ["--data", files[0], "--images", files[1], "--synthetic-validation", "1"]
+    data += ["--validation-seed", "0"]
+    for option, words in (("--validation", held), ("--synthetic-validation", data)):
+        with pytest.raises(PoseActError, match=rf"^{option}: .* got 2 that it has"):
+            train(*DETECTOR, *words, *few, "-o", tmp_path / "b.pt")
 
 
 def test_weights_to_begin_with_must_be_the_tasks(world: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ from poseact_engine import bundled
 from poseact_engine.cli.bundled import model_files, tell_bundled
 from poseact_engine.config import EngineConfig, PoseConfig
 from poseact_engine.errors import ConfigError
+from poseact_engine.manifest_io import read_manifest
 from tests.models import make_action, make_bright_detector, make_pose
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,15 @@ def test_they_lie_in_the_package() -> None:
 def test_the_card_says_what_they_are_not_for() -> None:
     card = (bundled.bundled_folder() / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "not for real cameras" in card.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["world-engine", "world-sequences"])
+def test_the_figures_that_are_told_are_of_these_models(name: str) -> None:
+    results = ROOT / "benchmarks" / "results" / f"{name}.json"
+    measured = json.loads(results.read_text(encoding="utf-8"))["models"]
+    assert measured
+    for task, model in measured.items():
+        assert model["sha256"] == read_manifest(bundled.bundled_path(task)).sha256
 
 
 def test_wheel_and_sdist_take_all_files_of_the_package() -> None:

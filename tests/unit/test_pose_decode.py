@@ -40,7 +40,7 @@ def test_maps_are_blurred_as_wide_as_opencv_comes_to_the_targets() -> None:
     assert [kernel_for(sigma) for sigma in (2, 3)] == [11, 17]  # DARK's authors
 
 
-@pytest.mark.parametrize("kernel", [3, 7, 11])
+@pytest.mark.parametrize("kernel", [3, 7, 9, 11])
 def test_maps_are_decoded_as_the_exported_model_decodes_them(kernel: int) -> None:
     rng = np.random.default_rng(1)
     smooth = make_targets(

@@ -251,6 +251,13 @@ def test_wrong_augmentation_is_refused(wrong: dict[str, Any]) -> None:
         data.PoseAugment(**wrong)
 
 
+@pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan"), 24.5, 1e7])
+def test_targets_wider_than_the_map_are_refused(sigma: float) -> None:
+    trainer = TrainerConfig(epochs=1, batch_size=1, lr=1e-3, optimiser="adam")
+    with pytest.raises(ConfigError, match=r"--sigma: expected a number above 0, 24 at most"):
+        PoseConfig(network=HrnetConfig(width=4), size=SIZE, sigma=sigma, trainer=trainer)
+
+
 # ---------------------------------------------------------------- the whole
 
 

@@ -57,7 +57,7 @@ class BoxFilter {
       pv_[i] += step.dt_s * vv_[i] + q * step.q_cross;
       vv_[i] += q * step.q_velocity;
     }
-    for (const std::size_t i : {2, 3}) {
+    for (const std::size_t i : {std::size_t{2}, std::size_t{3}}) {
       // A box that shrinks while nobody sees it stops at the smallest one that is a box.
       if (position_[i] < kLeastSide) {
         position_[i] = kLeastSide;

@@ -148,12 +148,12 @@ def open_torch(
 def _open_hrnet(path: Path, manifest: PoseManifest, options: CheckpointOptions) -> TorchModel:
     from export.hrnet import ALPHAPOSE_FRONT, FRONT, name_own
 
-    network, own, kernel = load_hrnet(path), read_info(path), options.dark_kernel
+    network, kernel = load_hrnet(path), options.dark_kernel
     _same(path, "joints", len(manifest.joints), network.config.joints)
     if kernel is not None and manifest.decode != "dark":
         raise ConfigError(f"--dark-kernel: expected decode dark, got {manifest.decode}")
     if manifest.decode == "dark":
-        if kernel is None and own is not None:
+        if kernel is None and (own := read_info(path)) is not None:
             kernel = name_own(own).dark_kernel
         # ExportError, before all the work, where it is not known.
         kernel = dark_kernel(kernel, manifest.height // 4, manifest.width // 4)

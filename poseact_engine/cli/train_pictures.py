@@ -116,7 +116,7 @@ def find_data(choice: DataChoice, console: Console, *, joints: bool) -> Found:
         validation = _make(choice.made_validation, choice, console, "held-out")
         _check_apart("--synthetic-validation", train, validation)
     elif validation is not None and choice.made is not None:
-        _check_apart("--validation", train, validation)
+        _check_apart("--validation", train[-1:], validation)
     check_people(train, joints=joints)
     if validation is not None:
         check_people([validation], joints=joints)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,15 +97,19 @@ def shared_pictures(train: Sequence[PictureSet], held_out: PictureSet) -> dict[P
 
 
 def _size(path: Path) -> int:
-    try:
+    with _reading(path):
         return path.stat().st_size
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _sha256(path: Path) -> str:
-    try:
+    with _reading(path):
         return file_sha256(path)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -196,10 +201,8 @@ class PictureStore:
 def read_picture(path: Path) -> NDArray[np.uint8]:
     """uint8 ``[H, W, 3]``, BGR, as it is displayed."""
     cv2 = import_cv2()
-    try:
+    with _reading(path):
         data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if picture is None:
         raise SourceError(f"{path}: expected a picture, got a file that is none or is cut off")

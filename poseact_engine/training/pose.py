@@ -64,7 +64,7 @@ class PoseConfig:
                 f"pose: expected a network of {len(COCO_JOINTS)} joints, got {self.network.joints}"
             )
         most = max(self.size) // STRIDE
-        if self.sigma is not None and not (math.isfinite(self.sigma) and 0 < self.sigma <= most):
+        if self.sigma is not None and not 0 < self.sigma <= most:
             raise ConfigError(
                 f"--sigma: expected a number above 0, {most} at most (the map's cells), got"
                 f" {self.sigma!r}"
